@@ -1,0 +1,1 @@
+"""Yuan Lab: see what retrieval, prompting and LoRA fine-tuning each do to a small language model."""

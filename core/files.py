@@ -1,0 +1,93 @@
+"""Files that are never half there: write aside, fsync, rename. And append-only JSON lines."""
+
+import json
+import os
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from core.errors import UserError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text`` atomically; a reader sees the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    aside = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        raise UserError(
+            "Could not write {path}: {why}.", "Free some disk space and try again.", path=path, why=error.strerror
+        ) from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace ``path`` by ``value`` as indented JSON, atomically."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def read_json(path: Path, default: Any = None) -> Any:
+    """The JSON value in ``path``, or ``default`` where there is no such file or it is not JSON."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return default
+
+
+def append_jsonl(path: Path, row: dict[str, Any]) -> None:
+    """Append one row; a single write of one line, so a reader never sees two rows mixed."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of an append-only file; a last line still being written is left out."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
+def tail(path: Path, lines: int = 20, limit: int = 64_000) -> str:
+    """The last ``lines`` lines of a log, reading at most ``limit`` bytes of it; empty when it is not there."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - limit))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    # A progress bar rewrites its line with carriage returns: only what was left standing counts.
+    shown = [line.rsplit("\r", 1)[-1] for line in text.rstrip().split("\n")]
+    return "\n".join(shown[-lines:])
+
+
+def new_id(label: str = "") -> str:
+    """A sortable identifier that is safe as a folder name: time, a few letters of ``label``, four random digits."""
+    slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:32].strip("-")
+    return "-".join(part for part in (time.strftime("%Y%m%d-%H%M%S"), slug, secrets.token_hex(2)) if part)
+
+
+def inside(root: Path, name: str) -> Path:
+    """``root / name`` when that is an existing folder directly inside ``root``.
+
+    Raises:
+        UserError: for any other name, so that no identifier from outside can point elsewhere.
+    """
+    path = root / name
+    if not name or name != Path(name).name or not path.is_dir():
+        raise UserError("There is no “{name}” here.", "Look at the list for the names that exist.", name=name)
+    return path

@@ -1,0 +1,1 @@
+"""What can be loaded: the catalog of model cards, where each comes from, and loading."""

@@ -1,0 +1,63 @@
+"""Every knob, in one place: environment variables ``YUAN_*`` or a ``.env`` file at the project's root."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """The application's settings; the description of each field is its documentation."""
+
+    model_config = SettingsConfigDict(env_prefix="YUAN_", env_file=ROOT / ".env", extra="ignore")
+
+    data_dir: Path = Field(ROOT / "var", description="Where models, knowledge bases, runs and chats are kept.")
+    model: str = Field("", description="Catalog name of the model that answers; empty: the best one that is here.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps: where models are put.")
+    language: Literal["auto", "zh", "en"] = Field("auto", description="First language; auto: the browser's.")
+    password: SecretStr = Field(SecretStr(""), description="When set, the app asks for it before anything else.")
+    max_upload_rows: int = Field(50_000, ge=1, description="Rows accepted from one uploaded data set.")
+
+    @property
+    def models_dir(self) -> Path:
+        return self.data_dir / "models"
+
+    @property
+    def kb_dir(self) -> Path:
+        return self.data_dir / "kb"
+
+    @property
+    def runs_dir(self) -> Path:
+        return self.data_dir / "runs"
+
+    @property
+    def experiments_dir(self) -> Path:
+        return self.data_dir / "experiments"
+
+    @property
+    def chats_dir(self) -> Path:
+        return self.data_dir / "chats"
+
+    @property
+    def uploads_dir(self) -> Path:
+        return self.data_dir / "uploads"
+
+    @property
+    def knowledge_dir(self) -> Path:
+        return ROOT / "knowledge"
+
+    @property
+    def datasets_dir(self) -> Path:
+        return ROOT / "assets" / "datasets"
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once (tests call ``settings.cache_clear()``)."""
+    loaded = Settings()
+    loaded.data_dir = loaded.data_dir.expanduser().resolve()
+    return loaded
