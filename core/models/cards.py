@@ -42,6 +42,7 @@ class ModelCard(BaseModel):
     chat_template: str = Field("", description="Jinja chat template; empty: the tokenizer's own.")
     lora_targets: list[str] = Field(default_factory=list, description="Modules LoRA adapts by default.")
     register_module: str = Field("", alias="register", description="Imported first: teaches the architecture.")
+    passages: int = Field(3, ge=1, le=20, description="Passages it is given by default; a tiny model mixes up several.")
     embedded: bool = Field(False, description="Comes with the app: fetched by the first `make run`.")
     preferred_on_gpu: bool = Field(False, description="Becomes the default where there is a GPU and it is on disk.")
 

@@ -1,0 +1,374 @@
+"""The command line: everything the browser does, through the same functions. Heavy imports wait for their command."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core import jobs
+from core.errors import UserError, sentence
+from core.models import cards, store
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+models_app = typer.Typer(no_args_is_help=True, help="Model cards: list, download, remove.")
+kb_app = typer.Typer(no_args_is_help=True, help="Knowledge bases: build, list, remove, search, eval.")
+runs_app = typer.Typer(no_args_is_help=True, help="Fine-tuning runs: list, show, stop, resume, delete, export, merge.")
+app.add_typer(models_app, name="models")
+app.add_typer(kb_app, name="kb")
+app.add_typer(runs_app, name="runs")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def run() -> None:
+    """Run the command line; a person's mistake exits with 2, a failure of ours with 1."""
+    try:
+        app()
+    except UserError:
+        sys.exit(2)
+    except Exception:
+        import logging
+
+        logging.getLogger("yuan").exception("Command failed")
+        sys.exit(1)
+
+
+def _print(value: Any, as_json: bool, text: Callable[[], str]) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=1) if as_json else text())
+
+
+def _table(rows: list[dict[str, Any]], columns: list[str]) -> str:
+    cells = [columns, *([str(row.get(c) if row.get(c) is not None else "–") for c in columns] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
+
+
+def _note(text: str, end: str = "\n") -> None:
+    """Progress goes to stderr, and only where a person looks on."""
+    if sys.stderr.isatty() or end == "\n":
+        pass
+
+
+def _stage(step: str, share: float) -> None:
+    _note(f"\r  {step} {share:>4.0%}  ", end="")
+
+
+def _count(done: int, total: int) -> None:
+    _note(f"\r  {done}/{total}  ", end="")
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Hardware, versions, models, and what is missing."""
+    import importlib.metadata
+    import shutil
+    from dataclasses import asdict
+
+    from core.hardware import hardware
+    from core.settings import settings
+
+    packages = ["torch", "transformers", "peft", "sentence-transformers", "chromadb", "streamlit", "datasets"]
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    missing = [f"package {name}" for name, version in versions.items() if version is None]
+    missing += [f"model {c.name}" for c in cards.catalog().values() if c.embedded and not store.is_ready(c)]
+    if not shutil.which("git"):
+        missing.append("program git")
+    report = {
+        "hardware": asdict(hardware()),
+        "versions": versions,
+        "data_dir": str(settings().data_dir),
+        "models": _model_rows(),
+        "default_model": store.default_generator().name,
+        "missing": missing,
+    }
+
+    def text() -> str:
+        machine = report["hardware"]
+        gpu = ", ".join(f"{name} ({memory / 2**30:.0f} GiB)" for name, memory in machine["gpus"]) or "none"
+        lines = [
+            f"machine   {machine['system']}",
+            f"cores     {machine['cores']}, memory {machine['memory'] / 2**30:.0f} GiB, "
+            f"free disk {machine['disk_free'] / 2**30:.0f} GiB",
+            f"GPU       {gpu}",
+            *(f"{name:<22}{version or 'missing'}" for name, version in versions.items()),
+            f"data in   {report['data_dir']}",
+            f"answers   {report['default_model']}",
+            "missing   " + (", ".join(missing) or "nothing"),
+        ]
+        return "\n".join(lines)
+
+    _print(report, as_json, text)
+
+
+def _model_rows() -> list[dict[str, Any]]:
+    rows = []
+    for card in cards.catalog().values():
+        row = card.model_dump(include={"name", "title", "task", "parameters", "size", "license"})
+        source = f"{card.sources[0].kind}:{card.sources[0].id}"
+        rows.append({**row, "state": "ready" if store.is_ready(card) else "not downloaded", "source": source})
+    return rows
+
+
+@models_app.command("list")
+def models_list(as_json: Json = False) -> None:
+    """The catalog with state, size, licence and source."""
+    rows = _model_rows()
+    shown = [{**row, "size": f"{row['size'] / 1e9:.2f} GB"} for row in rows]
+    _print({"models": rows}, as_json, lambda: _table(shown, ["name", "state", "size", "license", "source"]))
+
+
+@models_app.command("download")
+def models_download(
+    name: Annotated[str, typer.Argument(help="Catalog name; `embedded`: all that come with the app.")],
+) -> None:
+    """Fetch a model and prepare it for loading."""
+    wanted = [c for c in cards.catalog().values() if c.embedded] if name == "embedded" else [cards.card(name)]
+    for card in wanted:
+        if not store.is_ready(card):
+            _note(f"Preparing {card.title} ({card.size / 1e9:.1f} GB on disk)")
+            store.prepare(card, _stage)
+            _note("")
+        typer.echo(f"{card.name}: {store.directory(card)}")
+
+
+@models_app.command("remove")
+def models_remove(name: str) -> None:
+    """Delete a model from disk."""
+    store.remove(cards.card(name))
+
+
+@app.command()
+def ask(
+    question: str,
+    kb: Annotated[str, typer.Option(help="Answer with this knowledge base.")] = "",
+    compare: Annotated[bool, typer.Option(help="Answer without and with the knowledge base, in one batch.")] = False,
+    model: Annotated[str, typer.Option(help="Catalog name of the model.")] = "",
+    adapter: Annotated[str, typer.Option(help="Run whose adapter is used.")] = "",
+    top_k: Annotated[int, typer.Option(help="Passages to read; 0: what suits the model.")] = 0,
+    max_new_tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 256,
+    temperature: Annotated[float, typer.Option(help="0: greedy, repeats exactly.")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Ask a question, with or without a knowledge base, or both at once."""
+    from core.generation import ask as asking
+    from core.generation.engine import Engine, Options
+    from core.rag import knowledge
+    from core.training import runs
+
+    if compare and not kb:
+        raise UserError("--compare needs a knowledge base.", "Add --kb NAME.")
+    card = cards.card(model) if model else store.default_generator()
+    path = runs.adapter(adapter) if adapter else None
+    arms = [asking.Arm(use, adapter, path) for use in ([False, True] if compare else [bool(kb)])]
+    passages = [p.as_dict() for p in knowledge.search(kb, question, top_k or card.passages, _count)] if kb else []
+    options = Options(max_new_tokens=max_new_tokens, temperature=temperature)
+    texts = [passage["text"] for passage in passages]
+    answers = asking.submit(Engine(), card.name, question, arms, texts, options=options).result()
+    records = [asking.record(card.name, arm, a, passages) for arm, a in zip(arms, answers, strict=True)]
+
+    def text() -> str:
+        parts = []
+        for record in records:
+            parts.append(f"— {card.title}, {'with ' + kb if record['rag'] else 'without knowledge base'}")
+            parts.append(record["text"])
+            parts += [f"  [{p['score']:.3f}] {p['source']}: {p['text'][:100]}" for p in record["passages"]]
+        return "\n".join(parts)
+
+    _print({"question": question, "answers": records}, as_json, text)
+
+
+@kb_app.command("build")
+def kb_build(name: str, paths: list[Path]) -> None:
+    """Index documents (.md, .txt, folders of them) under a name."""
+    from core.rag import knowledge
+
+    manifest = knowledge.build(name, paths, _count)
+    typer.echo(f"{name}: {manifest['documents']} documents, {manifest['chunks']} chunks")
+
+
+@kb_app.command("list")
+def kb_list(as_json: Json = False) -> None:
+    """All knowledge bases."""
+    from core.rag import knowledge
+
+    rows = knowledge.listing()
+    columns = ["name", "shipped", "ready", "documents", "chunks", "embedder"]
+    _print({"knowledge_bases": rows}, as_json, lambda: _table(rows, columns))
+
+
+@kb_app.command("remove")
+def kb_remove(name: str) -> None:
+    """Delete a knowledge base's index."""
+    from core.rag import knowledge
+
+    knowledge.remove(name)
+
+
+@kb_app.command("search")
+def kb_search(
+    name: str,
+    query: str,
+    top_k: Annotated[int, typer.Option(min=1)] = 5,
+    as_json: Json = False,
+) -> None:
+    """The passages nearest to a question."""
+    from core.rag import knowledge
+
+    found = [passage.as_dict() for passage in knowledge.search(name, query, top_k, _count)]
+    _print(
+        {"results": found},
+        as_json,
+        lambda: "\n".join(f"{p['score']:.3f}  {p['source']}  {p['text'][:120]}" for p in found),
+    )
+
+
+@kb_app.command("eval")
+def kb_eval(name: str, qa: Path, as_json: Json = False) -> None:
+    """Hit rates, MRR and nDCG@10 of retrieval on rows {"question", "source"}."""
+    from core.evaluation import retrieval
+
+    report = retrieval.evaluate(name, qa, _count)
+    rows = [{"stage": stage, **scores} for stage, scores in report["stages"].items()]
+    _print(report, as_json, lambda: _table(rows, list(rows[0])))
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="Recipe name or TOML file.")],
+    changes: Annotated[list[str] | None, typer.Option("--set", help="key=value, as often as needed.")] = None,
+    wait: Annotated[bool, typer.Option(help="Stay until it has ended.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Start a fine-tuning run; it goes on when this terminal is closed."""
+    from core.training import config, runs
+
+    began = time.time()
+    run_id = runs.start(config.load(recipe, config.parse_overrides(changes or [])))
+    state = runs.show(run_id)
+    if wait:
+        _note(f"Run {run_id}")
+        state = jobs.wait(
+            runs.folder(run_id),
+            lambda s: _note(f"\r  {s['status']} {s.get('step', 0)}/{s.get('steps') or '?'}  ", end=""),
+        )
+    report = {
+        "run": run_id,
+        "status": state["status"],
+        "train_loss": state.get("train_loss"),
+        "eval_loss": state.get("eval_loss"),
+        "steps": state.get("step"),
+        "seconds": round(time.time() - began, 1),
+        "adapter": str(runs.adapter(run_id)) if state.get("adapter") else None,
+    }
+    _print(report, as_json, lambda: "\n".join(f"{key:<12}{value}" for key, value in report.items()))
+    if state["status"] == jobs.FAILED:
+        raise typer.Exit(1)
+
+
+@runs_app.command("list")
+def runs_list(as_json: Json = False) -> None:
+    """All runs, the newest first."""
+    from core.training import runs
+
+    rows = runs.listing()
+    shown = [{**row, "model": row["config"]["model"], "dataset": row["config"]["dataset"]} for row in rows]
+    _print({"runs": rows}, as_json, lambda: _table(shown, ["id", "status", "step", "steps", "model", "dataset"]))
+
+
+@runs_app.command("show")
+def runs_show(run_id: str, as_json: Json = False) -> None:
+    """One run: config, state, and its last points."""
+    from core.training import runs
+
+    report = {**runs.show(run_id), "metrics": runs.metrics(run_id)}
+    _print(report, as_json, lambda: "\n".join(f"{k:<18}{v}" for k, v in report.items() if k != "metrics"))
+
+
+@runs_app.command("stop")
+def runs_stop(run_id: str) -> None:
+    """End a run after its step; what it has learned is kept."""
+    from core.training import runs
+
+    runs.stop(run_id)
+
+
+@runs_app.command("resume")
+def runs_resume(run_id: str) -> None:
+    """Go on from the last checkpoint of a run that ended early."""
+    from core.training import runs
+
+    runs.resume(run_id)
+
+
+@runs_app.command("delete")
+def runs_delete(run_id: str) -> None:
+    """Remove a run and its adapter."""
+    from core.training import runs
+
+    runs.delete(run_id)
+
+
+@runs_app.command("export")
+def runs_export(run_id: str, path: Path) -> None:
+    """Write adapter, config and metrics into a zip file."""
+    from core.training import runs
+
+    typer.echo(str(runs.export(run_id, path)))
+
+
+@runs_app.command("merge")
+def runs_merge(run_id: str, name: str) -> None:
+    """Merge the adapter into its base model: a standard transformers directory in the models' folder."""
+    from core.training import merge
+
+    typer.echo(str(merge.merge(run_id, name)))
+
+
+@app.command()
+def compare(
+    dataset: Annotated[str, typer.Option(help="Data set name or file; its test rows are asked.")] = "resume-extraction",
+    models: Annotated[str, typer.Option(help="base and run ids, separated by commas.")] = "base",
+    kb: Annotated[str, typer.Option(help="Knowledge base for the arms that use one.")] = "",
+    rag: Annotated[str, typer.Option(help="off, on, or off,on.")] = "off",
+    limit: Annotated[int, typer.Option(min=0, help="At most so many rows; 0: all.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Also write results and answers into this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Base model and adapters on the same rows, scored with ROUGE and its uncertainty."""
+    from core import files
+    from core.evaluation import experiments
+
+    switches = {"off": False, "on": True}
+    if not set(rag.split(",")) <= switches.keys():
+        raise UserError("--rag {rag} is not known.", "Use off, on, or off,on.", rag=rag)
+    experiment_id = experiments.start(
+        dataset, models.split(","), kb, [switches[word] for word in rag.split(",")], limit, progress=_count
+    )
+    _note(f"Experiment {experiment_id}")
+    folder = experiments.folder(experiment_id)
+    state = jobs.wait(folder, lambda s: _note(f"\r  {s['status']} {s.get('done', 0)}/{s.get('total')}  ", end=""))
+    if state["status"] == jobs.FAILED:
+        raise RuntimeError(sentence(state.get("error")))
+    experiment = experiments.show(experiment_id)
+    report = experiments.results(experiment)
+    if out:
+        files.write_json(out / "results.json", report)
+        files.write_json(out / "answers.json", experiment["answers"])
+
+    def text() -> str:
+        rows = []
+        for arm in report["arms"]:
+            scores = {m: f"{s['mean']:.3f} [{s['low']:.3f}, {s['high']:.3f}]" for m, s in arm["scores"].items()}
+            rows.append({"arm": arm["name"], **scores})
+        return _table(rows, ["arm", "rouge1", "rouge2", "rougeL", "rougeLsum"])
+
+    _print(report, as_json, text)

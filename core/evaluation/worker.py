@@ -1,0 +1,90 @@
+"""The worker process of one experiment: ``python -m core.evaluation.worker DIR``. It reads no vector store."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from core import files, jobs
+from core.evaluation.experiments import arm_name, as_arm
+from core.evaluation.metrics import rouge_row
+from core.generation import prompts
+from core.generation.engine import Answer, Engine, Generation, Options, Request
+from core.models import loading
+
+BATCH = 16  # answers generated together: rows × arms
+
+
+def main(folder: Path) -> None:
+    """Ask every row of every arm, rows of like length together, and keep each answer as soon as it is there."""
+    with jobs.reporting(folder):
+        inputs = files.read_json(folder / "inputs.json")
+        with jobs.device(folder, loading.device()):
+            jobs.update(folder, status=jobs.RUNNING, stage="load", started=time.time())
+            run(folder, inputs)
+        jobs.update(folder, status=jobs.FINISHED, finished=time.time())
+
+
+def run(folder: Path, inputs: dict[str, Any]) -> None:
+    """The work itself; rows already answered are not asked again.
+
+    Raises:
+        jobs.Stopped: between two batches, when a stop was asked for.
+    """
+    arms, rows = inputs["arms"], inputs["rows"]
+    done = {line["row"] for line in files.read_jsonl(folder / "answers.jsonl")}
+    order = sorted(set(range(len(rows))) - done, key=lambda number: len(rows[number]["input"]))
+    engine, options = Engine(), Options(max_new_tokens=_answer_length(rows))
+    per_batch = max(1, BATCH // len(arms))
+    began = time.time()
+    for first in range(0, len(order), per_batch):
+        numbers = order[first : first + per_batch]
+        requests = [_request(rows[number], arm) for number in numbers for arm in arms]
+        generation = engine.submit(inputs["model"], requests, options)
+        answers = _finish(folder, generation)
+        pairs = [(number, arm) for number in numbers for arm in arms]
+        for (number, arm), answer in zip(pairs, answers, strict=True):
+            files.append_jsonl(folder / "answers.jsonl", _line(number, arm, answer, rows[number]["reference"]))
+        asked, left = first + len(numbers), len(order) - first - len(numbers)
+        jobs.update(
+            folder,
+            stage="write",
+            done=(len(done) + asked) * len(arms),
+            elapsed=round(time.time() - began, 1),
+            eta=round((time.time() - began) / asked * left, 1),
+        )
+
+
+def _finish(folder: Path, generation: Generation) -> list[Answer]:
+    while not generation.wait(0.5):
+        if jobs.stop_asked(folder):
+            generation.stop()
+            generation.wait()
+            raise jobs.Stopped
+    return generation.result()
+
+
+def _answer_length(rows: list[dict[str, Any]]) -> int:
+    """New tokens allowed: twice the characters of the longest reference, within reason."""
+    return max(32, min(512, 2 * max(len(row["reference"]) for row in rows)))
+
+
+def _request(row: dict[str, Any], arm: dict[str, Any]) -> Request:
+    passages = [passage["text"] for passage in row.get("passages", [])] if arm["rag"] else []
+    return Request(prompts.conversation(prompts.with_context(row["input"], passages)), as_arm(arm).adapter_path)
+
+
+def _line(number: int, arm: dict[str, Any], answer: Answer, reference: str) -> dict[str, Any]:
+    return {
+        "row": number,
+        "arm": arm_name(arm),
+        "text": answer.text,
+        "tokens": answer.tokens,
+        "seconds": round(answer.seconds, 3),
+        "finish": answer.finish,
+        "scores": rouge_row(answer.text, reference),
+    }
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve())

@@ -1,0 +1,1 @@
+"""Prompts, the engine that turns requests into streamed tokens, and kept conversations."""

@@ -1,0 +1,96 @@
+"""Conversations on disk: one JSON file each, so that a refresh, a crash or a restart loses nothing."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from core import files
+from core.errors import UserError
+from core.settings import settings
+
+Chat = dict[str, Any]
+"""{"id", "title", "created", "updated", "turns": [{"question", "asked", "answers": [records of ask.record]}]}"""
+
+
+def _path(chat_id: str) -> Path:
+    path = settings().chats_dir / f"{chat_id}.json"
+    if not chat_id or path.parent != settings().chats_dir or chat_id != Path(chat_id).name:
+        raise UserError("There is no such conversation.", "Choose one from the list.")
+    return path
+
+
+def new() -> Chat:
+    """An empty conversation; it is written to disk with its first turn."""
+    now = time.time()
+    return {"id": files.new_id(), "title": "", "created": now, "updated": now, "turns": []}
+
+
+def save(chat: Chat) -> None:
+    """Write the conversation; its title is the first question until somebody renames it."""
+    chat["updated"] = time.time()
+    if not chat["title"] and chat["turns"]:
+        chat["title"] = " ".join(chat["turns"][0]["question"].split())[:60]
+    files.write_json(_path(chat["id"]), chat)
+
+
+def load(chat_id: str) -> Chat:
+    """One conversation.
+
+    Raises:
+        UserError: when there is none of that id.
+    """
+    chat = files.read_json(_path(chat_id))
+    if chat is None:
+        raise UserError("There is no such conversation.", "Choose one from the list.")
+    return chat
+
+
+def listing() -> list[Chat]:
+    """All conversations, the one used last first."""
+    found = [files.read_json(path) for path in settings().chats_dir.glob("*.json")]
+    return sorted((chat for chat in found if chat), key=lambda chat: chat["updated"], reverse=True)
+
+
+def rename(chat_id: str, title: str) -> None:
+    """Give a conversation another title.
+
+    Raises:
+        UserError: when the title is empty.
+    """
+    if not title.strip():
+        raise UserError("A conversation needs a title.", "Type at least one character.")
+    save({**load(chat_id), "title": title.strip()[:120]})
+
+
+def delete(chat_id: str) -> None:
+    """Remove a conversation from disk."""
+    _path(chat_id).unlink(missing_ok=True)
+
+
+def history(chat: Chat, rag: bool) -> list[tuple[str, str]]:
+    """The earlier (question, answer) pairs as the column with or without knowledge base saw them.
+
+    A turn asked in the other mode alone lends its answer, so that a follow-up keeps its thread.
+    """
+    pairs = []
+    for turn in chat["turns"]:
+        answers = sorted((a for a in turn["answers"] if a["text"]), key=lambda answer: answer["rag"] != rag)
+        if answers:
+            pairs.append((turn["question"], answers[0]["text"]))
+    return pairs
+
+
+def as_markdown(chat: Chat) -> str:
+    """The conversation as a Markdown document, with figures and passages under each answer."""
+    parts = [f"# {chat['title']}"]
+    for turn in chat["turns"]:
+        parts.append(f"## {turn['question']}")
+        for answer in turn["answers"]:
+            name = answer["model"] + (f" + {answer['adapter']}" if answer["adapter"] else "")
+            parts.append(f"### {name}, {'with' if answer['rag'] else 'without'} knowledge base")
+            parts.append(answer["text"])
+            parts.append(f"*{answer['tokens']} tokens in {answer['seconds']:.1f} s*")
+            parts += [
+                f"> **{p['source']}** ({p['score']:.3f}): {' '.join(p['text'].split())}" for p in answer["passages"]
+            ]
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,259 @@
+"""The engine: requests in, streamed tokens out. One queue, one model in memory, adapters mixed within a batch.
+
+It knows nothing of knowledge bases, pages or files of a conversation. Every model call of a process goes through
+one thread, because switching PEFT adapters and generating are not thread-safe. A generation belongs to the engine,
+not to whoever watches it: a watcher may go away and another one come back to it.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.errors import UserError
+from core.generation.prompts import Message, encode_within
+from core.models import cards, loading
+
+BASE = "__base__"  # PEFT's word for a row that goes past all adapters
+MAX_ADAPTERS = 8
+
+
+@dataclass(frozen=True)
+class Request:
+    """One row of a batch: a conversation, and the adapter's directory (None: the base model)."""
+
+    messages: list[Message]
+    adapter: Path | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to generate; temperature 0 is greedy and repeats exactly."""
+
+    max_new_tokens: int = 256
+    min_new_tokens: int = 0
+    temperature: float = 0.0
+    top_p: float = 0.9
+    seed: int = 0
+
+
+@dataclass
+class Answer:
+    """What one row has become so far. ``finish`` is "" while it grows, then "end", "length", "stopped" or "error"."""
+
+    text: str = ""
+    tokens: int = 0
+    first_token_seconds: float | None = None
+    seconds: float = 0.0
+    finish: str = ""
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Decoding speed after the first token, in tokens per second; 0 before there are two tokens."""
+        if self.first_token_seconds is None or self.tokens < 2 or self.seconds <= self.first_token_seconds:
+            return 0.0
+        return (self.tokens - 1) / (self.seconds - self.first_token_seconds)
+
+
+@dataclass
+class Generation:
+    """A batch under way: its growing answers, what is being waited for, and a way to stop it."""
+
+    answers: list[Answer]
+    stage: tuple[str, float] = ("queue", 0.0)
+    error: BaseException | None = None
+    _done: threading.Event = field(default_factory=threading.Event)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def done(self) -> bool:
+        return self._done.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until all answers are finished; False when ``timeout`` seconds passed first."""
+        return self._done.wait(timeout)
+
+    def stop(self) -> None:
+        """End at the next token and keep the text so far."""
+        self._stop.set()
+
+    def result(self) -> list[Answer]:
+        """The finished answers.
+
+        Raises:
+            UserError: what went wrong in words; any other exception is ours.
+        """
+        self.wait()
+        if self.error:
+            raise self.error
+        return self.answers
+
+
+class Engine:
+    """Generates for one process; hand it to every page instead of loading a model again."""
+
+    def __init__(self) -> None:
+        self._queue = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+        self._name = ""
+        self._model: Any = None
+        self._tokenizer: Any = None
+        self._adapters: dict[Path, str] = {}
+
+    def submit(self, model: str, requests: Sequence[Request], options: Options | None = None) -> Generation:
+        """Queue a batch; returns at once with the generation to watch.
+
+        Args:
+            model: catalog name; loaded (and an embedded one fetched) first where it is not the one in memory.
+            requests: the rows of the batch, generated together.
+            options: the same for all rows.
+        """
+        generation = Generation([Answer() for _ in requests])
+        self._queue.submit(self._work, generation, model, list(requests), options or Options())
+        return generation
+
+    def _work(self, generation: Generation, model: str, requests: list[Request], options: Options) -> None:
+        try:
+            self._load(model, generation)
+            self._generate(generation, requests, options)
+        except BaseException as error:
+            generation.error = error
+            for answer in generation.answers:
+                answer.finish = answer.finish or "error"
+            if not isinstance(error, UserError):
+                logging.getLogger("yuan").exception("Generation failed")
+                # An exception inside a mixed-adapter call leaves PEFT's hooks behind, and the next call would
+                # silently use the wrong adapter: start from a freshly loaded model instead.
+                self._unload()
+        finally:
+            generation._done.set()
+
+    def _unload(self) -> None:
+        self._name, self._model, self._tokenizer, self._adapters = "", None, None, {}
+
+    def _load(self, model: str, generation: Generation) -> None:
+        if model == self._name:
+            return
+
+        def progress(step: str, share: float) -> None:
+            generation.stage = (step, share)
+
+        self._unload()  # the old one's memory first
+        self._model, self._tokenizer = loading.load_generator(cards.card(model), progress)
+        self._name = model
+
+    def _adapter_names(self, requests: list[Request]) -> list[str] | None:
+        """Adapter name per row; None when this model has never met an adapter."""
+        wanted = {request.adapter for request in requests if request.adapter}
+        for path in wanted - self._adapters.keys():
+            self._add_adapter(path, keep=wanted)
+        if not self._adapters:
+            return None
+        return [self._adapters[request.adapter] if request.adapter else BASE for request in requests]
+
+    def _add_adapter(self, path: Path, keep: set[Path]) -> None:
+        from peft import PeftModel
+
+        if not (path / "adapter_config.json").is_file():
+            raise UserError("There is no adapter in {path}.", "Choose another run.", path=path)
+        name = f"adapter-{len(self._adapters)}-{time.monotonic_ns()}"
+        if not isinstance(self._model, PeftModel):
+            self._model = PeftModel.from_pretrained(self._model, str(path), adapter_name=name).eval()
+        else:
+            self._model.load_adapter(str(path), adapter_name=name)
+        self._adapters[path] = name
+        for old in [p for p in self._adapters if p not in keep][: max(0, len(self._adapters) - MAX_ADAPTERS)]:
+            self._model.delete_adapter(self._adapters.pop(old))
+
+    def _generate(self, generation: Generation, requests: list[Request], options: Options) -> None:
+        import torch
+
+        names = self._adapter_names(requests)
+        batch = self._batch(requests, options).to(self._model.device)
+        watcher = _watcher(self._tokenizer, self._eos(), generation, options.max_new_tokens)
+        settings: dict[str, Any] = {"do_sample": options.temperature > 0}
+        if options.temperature > 0:
+            settings |= {"temperature": options.temperature, "top_p": options.top_p, "top_k": 0}
+            torch.manual_seed(options.seed)
+        if names is not None:
+            settings["adapter_names"] = names
+        generation.stage = ("write", 0.0)
+        watcher.start()
+        with torch.inference_mode():
+            self._model.generate(
+                **batch,
+                **settings,
+                max_new_tokens=options.max_new_tokens,
+                min_new_tokens=options.min_new_tokens or None,
+                pad_token_id=self._tokenizer.pad_token_id,
+                streamer=watcher,
+                stopping_criteria=[watcher],
+            )
+        watcher.close()
+
+    def _eos(self) -> set[int]:
+        eos = self._model.generation_config.eos_token_id
+        return set(eos) if isinstance(eos, list) else {eos}
+
+    def _batch(self, requests: list[Request], options: Options) -> Any:
+        """Left-padded ids and mask of all rows, shape (rows, longest prompt)."""
+        limit = getattr(self._model.config, "max_position_embeddings", 4096) - options.max_new_tokens
+        try:
+            rows = [encode_within(self._tokenizer, request.messages, limit) for request in requests]
+        except ValueError as error:
+            raise UserError(
+                "The question with its passages is too long for this model ({why}).",
+                "Shorten it, or use fewer passages.",
+                why=error,
+            ) from error
+        return self._tokenizer.pad({"input_ids": rows}, padding=True, return_tensors="pt")
+
+
+def _watcher(tokenizer: Any, eos: set[int], generation: Generation, limit: int) -> Any:
+    """An object that transformers calls with each step's tokens (streamer) and asks whether to go on (criteria)."""
+    import torch
+    from transformers.generation import BaseStreamer, StoppingCriteria
+
+    class Watcher(StoppingCriteria, BaseStreamer):
+        def start(self) -> None:
+            self.started = time.perf_counter()
+            self.ids: list[list[int]] = [[] for _ in generation.answers]
+            self.prompt_seen = False
+
+        def put(self, value: Any) -> None:
+            if not self.prompt_seen:  # the first call brings the prompts
+                self.prompt_seen = True
+                return
+            now = time.perf_counter() - self.started
+            for answer, ids, token in zip(generation.answers, self.ids, value.reshape(-1).tolist(), strict=True):
+                if not answer.finish:
+                    self._grow(answer, ids, token, now)
+
+        def _grow(self, answer: Answer, ids: list[int], token: int, now: float) -> None:
+            answer.first_token_seconds = answer.first_token_seconds or now
+            answer.seconds = now
+            answer.tokens += 1
+            if token in eos:
+                answer.finish = "end"
+                return
+            ids.append(token)
+            # A character may be spread over several tokens: its half is not shown yet.
+            answer.text = tokenizer.decode(ids, skip_special_tokens=True).rstrip("\ufffd")
+            if answer.tokens >= limit:
+                answer.finish = "length"
+
+        def end(self) -> None:
+            pass
+
+        def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+            return torch.full((input_ids.shape[0],), generation._stop.is_set(), device=input_ids.device)
+
+        def close(self) -> None:
+            for answer in generation.answers:
+                answer.finish = answer.finish or ("stopped" if generation._stop.is_set() else "length")
+                answer.text = answer.text.strip()
+
+    return Watcher()
