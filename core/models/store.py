@@ -117,6 +117,10 @@ def _fetch(card: ModelCard, source: Source, aside: Path, progress: Progress) -> 
             convert.CONVERTERS[source.format](weights, aside, progress)
         finally:
             shutil.rmtree(weights.parent, ignore_errors=True)
+    elif source.kind == "path":
+        if not Path(source.id).is_dir():
+            raise UserError("There is no model directory {path}.", "Check the card's source.", path=source.id)
+        shutil.copytree(source.id, aside, dirs_exist_ok=True)
     else:
         from core.models import hub
 

@@ -1,0 +1,1 @@
+"""The only room of core that knows Streamlit: language, shared resources, components."""

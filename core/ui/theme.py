@@ -1,0 +1,59 @@
+"""The look that Streamlit's own theme cannot express: the four cells' colours and a calm page."""
+
+import streamlit as st
+
+# The 2x2 bench: base / fine-tuned × without / with knowledge base, as (light, dark).
+ARMS = {
+    "base": ("#64748B", "#94A3B8"),
+    "base_rag": ("#2563EB", "#60A5FA"),
+    "tuned": ("#B45309", "#FBBF24"),
+    "tuned_rag": ("#0F766E", "#2DD4BF"),
+}
+
+
+def is_dark() -> bool:
+    """Whether the browser shows the dark theme."""
+    return getattr(st.context.theme, "type", "light") == "dark"
+
+
+def arm_colors() -> dict[str, str]:
+    """The four colours for the theme that is on."""
+    return {arm: pair[is_dark()] for arm, pair in ARMS.items()}
+
+
+def _arm_rules() -> str:
+    return "\n".join(
+        f'[class*="st-key-arm-{arm}-"] {{ --arm: light-dark({light}, {dark}); }}\n'
+        f".chip.{arm} {{ --arm: light-dark({light}, {dark}); }}"
+        for arm, (light, dark) in ARMS.items()
+    )
+
+
+def inject() -> None:
+    """Put the style sheet into the page."""
+    st.html(f"<style>{_arm_rules()}\n{_CSS}</style>")
+
+
+_CSS = """
+.stMainBlockContainer { padding-top: 3.2rem; padding-bottom: 3rem; max-width: 1180px; }
+h1 { padding-bottom: .1rem !important; }
+.lead { color: color-mix(in srgb, currentColor 70%, transparent); margin: 0 0 .4rem; max-width: 46rem; }
+[class*="st-key-arm-"] { border-top: 3px solid var(--arm) !important; }
+[class*="st-key-arm-"] .stMarkdown p { max-width: 72ch; overflow-wrap: anywhere; }
+.chip { display: inline-flex; align-items: center; gap: .45rem; font-size: .86rem; font-weight: 620; color: var(--arm); }
+.chip::before { content: ""; width: .7rem; height: .7rem; border-radius: 3px; background: var(--arm); }
+.figures { font-size: .8rem; color: color-mix(in srgb, currentColor 68%, transparent);
+  font-variant-numeric: tabular-nums; }
+.question { font-weight: 620; font-size: 1.06rem; margin: .9rem 0 .2rem; overflow-wrap: anywhere; white-space: pre-wrap; }
+.passage { font-size: .88rem; line-height: 1.55; overflow-wrap: anywhere; }
+.passage b { font-variant-numeric: tabular-nums; }
+.waiting { font-size: .9rem; color: color-mix(in srgb, currentColor 68%, transparent); }
+.status { display: inline-block; padding: .1rem .55rem; border-radius: 999px; font-size: .8rem; font-weight: 600;
+  border: 1px solid color-mix(in srgb, currentColor 30%, transparent); }
+.bench { width: 100%; max-width: 30rem; height: auto; }
+[data-testid="stMetricValue"] { font-size: 1.25rem; font-variant-numeric: tabular-nums; }
+@media (max-width: 640px) {
+  .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; }
+  [class*="st-key-arm-"] .chip { position: sticky; top: 3.2rem; z-index: 2; }
+}
+"""
