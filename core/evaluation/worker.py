@@ -10,9 +10,9 @@ from core.evaluation.experiments import arm_name, as_arm
 from core.evaluation.metrics import rouge_row
 from core.generation import prompts
 from core.generation.engine import Answer, Engine, Generation, Options, Request
-from core.models import loading
+from core.models import cards, loading, store
 
-BATCH = 16  # answers generated together: rows × arms
+BATCH = 32  # answers generated together: rows × arms
 
 
 def main(folder: Path) -> None:
@@ -34,7 +34,7 @@ def run(folder: Path, inputs: dict[str, Any]) -> None:
     arms, rows = inputs["arms"], inputs["rows"]
     done = {line["row"] for line in files.read_jsonl(folder / "answers.jsonl")}
     order = sorted(set(range(len(rows))) - done, key=lambda number: len(rows[number]["input"]))
-    engine, options = Engine(), Options(max_new_tokens=_answer_length(rows))
+    engine, options = Engine(), Options(max_new_tokens=_answer_length(inputs))
     per_batch = max(1, BATCH // len(arms))
     began = time.time()
     for first in range(0, len(order), per_batch):
@@ -64,9 +64,13 @@ def _finish(folder: Path, generation: Generation) -> list[Answer]:
     return generation.result()
 
 
-def _answer_length(rows: list[dict[str, Any]]) -> int:
-    """New tokens allowed: twice the characters of the longest reference, within reason."""
-    return max(32, min(512, 2 * max(len(row["reference"]) for row in rows)))
+def _answer_length(inputs: dict[str, Any]) -> int:
+    """New tokens allowed: a quarter more than the longest reference has, and never fewer than 32."""
+    card = cards.card(inputs["model"])
+    tokenizer = loading.load_tokenizer(store.prepare(card), card)
+    references = [row["reference"] for row in inputs["rows"]]
+    longest = max(len(ids) for ids in tokenizer(references, add_special_tokens=False)["input_ids"])
+    return max(32, min(1024, longest * 5 // 4))
 
 
 def _request(row: dict[str, Any], arm: dict[str, Any]) -> Request:

@@ -1,5 +1,6 @@
 """Conversations on disk: one JSON file each, so that a refresh, a crash or a restart loses nothing."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,8 @@ def as_markdown(chat: Chat) -> str:
                 f"> **{p['source']}** ({p['score']:.3f}): {' '.join(p['text'].split())}" for p in answer["passages"]
             ]
     return "\n\n".join(parts) + "\n"
+
+
+def as_json(chat: Chat) -> str:
+    """The conversation as JSON, everything that is kept of it."""
+    return json.dumps(chat, ensure_ascii=False, indent=1)

@@ -20,6 +20,8 @@ from core.models import cards, loading
 
 BASE = "__base__"  # PEFT's word for a row that goes past all adapters
 MAX_ADAPTERS = 8
+Weights = tuple[Path, int]
+"""An adapter's directory and when its weights were written: a resumed run puts new ones in the same place."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Engine:
         self._name = ""
         self._model: Any = None
         self._tokenizer: Any = None
-        self._adapters: dict[Path, str] = {}
+        self._adapters: dict[Weights, str] = {}
 
     def submit(self, model: str, requests: Sequence[Request], options: Options | None = None) -> Generation:
         """Queue a batch; returns at once with the generation to watch.
@@ -147,25 +149,25 @@ class Engine:
 
     def _adapter_names(self, requests: list[Request]) -> list[str] | None:
         """Adapter name per row; None when this model has never met an adapter."""
-        wanted = {request.adapter for request in requests if request.adapter}
-        for path in wanted - self._adapters.keys():
-            self._add_adapter(path, keep=wanted)
+        rows = [_weights(request.adapter) if request.adapter else None for request in requests]
+        wanted = {weights for weights in rows if weights}
+        for weights in wanted - self._adapters.keys():
+            self._add_adapter(weights, keep=wanted)
         if not self._adapters:
             return None
-        return [self._adapters[request.adapter] if request.adapter else BASE for request in requests]
+        return [self._adapters[weights] if weights else BASE for weights in rows]
 
-    def _add_adapter(self, path: Path, keep: set[Path]) -> None:
+    def _add_adapter(self, weights: Weights, keep: set[Weights]) -> None:
         from peft import PeftModel
 
-        if not (path / "adapter_config.json").is_file():
-            raise UserError("There is no adapter in {path}.", "Choose another run.", path=path)
+        path = weights[0]
         name = f"adapter-{len(self._adapters)}-{time.monotonic_ns()}"
         if not isinstance(self._model, PeftModel):
             self._model = PeftModel.from_pretrained(self._model, str(path), adapter_name=name).eval()
         else:
             self._model.load_adapter(str(path), adapter_name=name)
-        self._adapters[path] = name
-        for old in [p for p in self._adapters if p not in keep][: max(0, len(self._adapters) - MAX_ADAPTERS)]:
+        self._adapters[weights] = name
+        for old in [w for w in self._adapters if w not in keep][: max(0, len(self._adapters) - MAX_ADAPTERS)]:
             self._model.delete_adapter(self._adapters.pop(old))
 
     def _generate(self, generation: Generation, requests: list[Request], options: Options) -> None:
@@ -210,6 +212,13 @@ class Engine:
                 why=error,
             ) from error
         return self._tokenizer.pad({"input_ids": rows}, padding=True, return_tensors="pt")
+
+
+def _weights(path: Path) -> Weights:
+    try:
+        return path, (path / "adapter_model.safetensors").stat().st_mtime_ns
+    except OSError as error:
+        raise UserError("There is no adapter in {path}.", "Choose another run.", path=path) from error
 
 
 def _watcher(tokenizer: Any, eos: set[int], generation: Generation, limit: int) -> Any:

@@ -81,7 +81,6 @@ class Turn:
     def run(self) -> None:
         """Retrieve, generate, keep. Runs in the turn's thread."""
         try:
-            chats.save(self.chat)
             self._answer()
         except BaseException as error:
             self.error = error
@@ -135,7 +134,9 @@ def start(engine: Engine, chat: Chat, question: Question) -> Turn:
     with _lock:
         if chat["id"] in _live:
             raise UserError("This conversation is still answering.", "Wait for it, or stop it.")
-        turn = _live[chat["id"]] = Turn(engine, chat, question)
+        turn = Turn(engine, chat, question)
+        chats.save(chat)  # before anybody can look for it
+        _live[chat["id"]] = turn
     threading.Thread(target=turn.run, daemon=True, name=f"turn-{chat['id']}").start()
     return turn
 

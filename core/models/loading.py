@@ -37,8 +37,6 @@ def load_generator(card: ModelCard, progress: store.Progress = lambda step, shar
     _require(card)
     folder = store.prepare(card, progress)
     progress("load", 0.0)
-    if card.register_module:
-        importlib.import_module(card.register_module)
     return _load(folder, card)
 
 
@@ -61,11 +59,11 @@ def _require(card: ModelCard) -> None:
 
 def _load(folder: Path, card: ModelCard) -> tuple[Any, Any]:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     where = device()
     dtype = torch.float32 if where == "cpu" else torch.bfloat16
-    tokenizer = load_tokenizer(folder, card, AutoTokenizer)
+    tokenizer = load_tokenizer(folder, card)
     try:
         model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, device_map=where, trust_remote_code=False, use_safetensors=True, local_files_only=True
@@ -81,11 +79,13 @@ def _load(folder: Path, card: ModelCard) -> tuple[Any, Any]:
     return model.eval(), tokenizer
 
 
-def load_tokenizer(folder: Path, card: ModelCard, auto: Any = None) -> Any:
+def load_tokenizer(folder: Path, card: ModelCard) -> Any:
     """The tokenizer alone, padding on the left, with the card's chat template where it has one."""
-    if auto is None:
-        from transformers import AutoTokenizer as auto
-    tokenizer = auto.from_pretrained(folder, padding_side="left", trust_remote_code=False, local_files_only=True)
+    from transformers import AutoTokenizer
+
+    if card.register_module:
+        importlib.import_module(card.register_module)
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", trust_remote_code=False, local_files_only=True)
     if card.chat_template:
         tokenizer.chat_template = card.chat_template
     if tokenizer.pad_token is None:

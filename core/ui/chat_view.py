@@ -1,0 +1,179 @@
+"""The Chat page's parts: an answer's column, a turn, the settings popover, the list of conversations."""
+
+import html
+from typing import Any
+
+import streamlit as st
+
+from core.generation import chats
+from core.generation.ask import Arm
+from core.generation.turns import Turn
+from core.models import cards, store
+from core.rag import knowledge
+from core.training import runs
+from core.ui import components
+from core.ui.i18n import seconds, show_error, t
+
+MODES = ("both", "without", "with")
+REDRAW = 0.05  # seconds between two looks at a growing answer
+
+
+def mode_arms(mode: str, adapter: str) -> list[Arm]:
+    """The arms of a chat mode."""
+    path = runs.adapter(adapter) if adapter else None
+    return [Arm(rag, adapter, path) for rag in {"both": (False, True), "without": (False,), "with": (True,)}[mode]]
+
+
+def settings_popover() -> dict[str, Any]:
+    """Model, adapter, passages and generation settings, out of the way; returns what is set."""
+    with st.popover(t("chat.settings"), icon=":material/tune:"):
+        usable = [c for c in cards.catalog().values() if c.task == "generate" and (c.embedded or store.is_usable(c))]
+        names = [card.name for card in usable]
+        index = names.index(store.default_generator().name) if store.default_generator().name in names else 0
+        model = st.selectbox(t("chat.model"), names, index=index, key="chat_model")
+        labels = {"": t("chat.no_adapter"), **runs.adapters(model)}
+        wanted = st.query_params.get("adapter", "")
+        adapter = st.selectbox(
+            t("chat.adapter"),
+            list(labels),
+            index=list(labels).index(wanted) if wanted in labels else 0,
+            format_func=lambda key: labels.get(key, key),
+            key="chat_adapter",
+        )
+        top_k = st.slider(t("chat.top_k"), 1, 8, cards.card(model).passages, key="chat_top_k", help=t("chat.top_k_help"))
+        temperature = st.slider(
+            t("chat.temperature"), 0.0, 1.5, 0.0, 0.1, key="chat_temperature", help=t("chat.temperature_help")
+        )
+        length = st.slider(t("chat.length"), 16, 512, 160, 16, key="chat_length")
+    return {"model": model, "adapter": adapter, "top_k": top_k, "temperature": temperature, "max_new_tokens": length}
+
+
+def figures(answer: dict[str, Any]) -> str:
+    """First-token time, tokens and speed of an answer in one line."""
+    if answer["first_token_seconds"] is None:
+        return t("chat.no_tokens") if answer["finish"] else ""
+    span = answer["seconds"] - answer["first_token_seconds"]
+    speed = (answer["tokens"] - 1) / span if answer["tokens"] > 1 and span > 0 else 0
+    line = t(
+        "chat.figures", first=seconds(answer["first_token_seconds"]), tokens=answer["tokens"], speed=f"{speed:.1f}"
+    )
+    return line + (f" · {t('chat.finish.' + answer['finish'])}" if answer["finish"] in ("length", "stopped") else "")
+
+
+def arm_of(answer: dict[str, Any]) -> str:
+    """The cell an answer belongs to."""
+    return Arm(answer["rag"], answer["adapter"] or "").key
+
+
+def question(text: str) -> None:
+    """A question as it was typed."""
+    st.html(f'<div class="question">{html.escape(text)}</div>')
+
+
+def columns(arms: list[str], key: str) -> list[Any]:
+    """One bordered column per arm, in its colour."""
+    cells = st.columns(len(arms))
+    made = []
+    for cell, arm in zip(cells, arms, strict=True):
+        with cell:
+            made.append(st.container(border=True, key=f"arm-{arm}-{key}"))
+    return made
+
+
+def kept_turn(turn: dict[str, Any], key: str) -> None:
+    """A finished turn: the question and its answers with figures and passages."""
+    question(turn["question"])
+    if not turn["answers"]:
+        st.caption(t("chat.unanswered"))
+        return
+    for answer, box in zip(turn["answers"], columns([arm_of(a) for a in turn["answers"]], key), strict=True):
+        with box:
+            head(answer["model"], arm_of(answer), answer["adapter"])
+            st.markdown(components.model_text(answer["text"]) or "…")
+            st.html(f'<div class="figures">{figures(answer)}</div>')
+            components.passages(answer["passages"])
+
+
+def head(model: str, arm: str, adapter: str | None) -> None:
+    """Which arm answers here: the cell's chip, and the run's name where an adapter is on."""
+    name = cards.catalog()[model].title if model in cards.catalog() else model
+    components.chip(arm, f"{components.arm_label(arm)} · {name}" + (f" + {adapter}" if adapter else ""))
+
+
+def watch(turn: Turn, key: str) -> None:
+    """Draw a turn under way until it is finished; both columns grow together."""
+    asked = turn.question
+    question(asked.text)
+    st.button(t("chat.stop"), icon=":material/stop_circle:", key="stop", on_click=turn.stop, type="primary")
+    places = []
+    for arm, box in zip(asked.arms, columns([arm.key for arm in asked.arms], key), strict=True):
+        with box:
+            head(asked.model, arm.key, arm.adapter)
+            places.append((st.empty(), st.empty()))
+    shown: list[str] = [""] * len(places)
+    while not turn.wait(REDRAW):
+        answers = turn.answers
+        for i, (text, line) in enumerate(places):
+            answer = answers[i] if answers else None
+            if answer and answer["text"]:
+                if answer["text"] != shown[i]:
+                    shown[i] = answer["text"]
+                    text.markdown(components.model_text(answer["text"]) + ("" if answer["finish"] else " ▍"))
+                    line.html(f'<div class="figures">{figures(answer)}</div>')
+            else:
+                text.html(f'<div class="waiting">{_waiting(turn)}</div>')
+    if turn.error:
+        st.session_state["chat_error"] = turn.error
+    st.rerun()
+
+
+def _waiting(turn: Turn) -> str:
+    stage, share = turn.waiting_for()
+    return t(f"stage.{stage}") + (f" {share:.0%}" if share else " …")
+
+
+def conversations(current: str) -> None:
+    """The list of kept conversations in the sidebar; the current one can be renamed, exported and deleted."""
+    with st.sidebar:
+        if st.button(t("chat.new"), icon=":material/add:", width="stretch", key="new_chat"):
+            _open("")
+        for chat in chats.listing()[:30]:
+            chosen = chat["id"] == current
+            kind = "secondary" if chosen else "tertiary"
+            if st.button(chat["title"], key=f"open-{chat['id']}", type=kind, width="stretch") and not chosen:
+                _open(chat["id"])
+
+
+def _open(chat_id: str) -> None:
+    st.query_params.from_dict({k: v for k, v in st.query_params.items() if k == "lang"})
+    if chat_id:
+        st.query_params["chat"] = chat_id
+    st.session_state.pop("chat_error", None)
+    st.rerun()
+
+
+def manage(chat: chats.Chat) -> None:
+    """Rename, export, delete the conversation on screen."""
+    with st.popover(t("chat.manage"), icon=":material/more_horiz:"):
+        title = st.text_input(t("chat.rename"), chat["title"], key=f"title-{chat['id']}")
+        if title != chat["title"]:
+            try:
+                chats.rename(chat["id"], title)
+                st.rerun()
+            except Exception as error:
+                show_error(error)
+        name = f"yuan-lab-{chat['id']}"
+        st.download_button(
+            t("chat.markdown"), chats.as_markdown(chat), f"{name}.md", "text/markdown", icon=":material/download:"
+        )
+        st.download_button(
+            t("chat.json"), chats.as_json(chat), f"{name}.json", "application/json", icon=":material/download:"
+        )
+        if st.button(t("chat.delete"), icon=":material/delete:", key="delete_chat"):
+            chats.delete(chat["id"])
+            _open("")
+
+
+def retriever(kb: str, top_k: int, text: str) -> Any:
+    """What a turn calls for its passages (an index that is missing is built first)."""
+    return lambda progress: [p.as_dict() for p in knowledge.search(kb, text, top_k, progress)]

@@ -1,0 +1,193 @@
+"""The Compare page's parts: the form, the job's progress, chart and table of results."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import charts, jobs
+from core.evaluation import experiments
+from core.evaluation.metrics import ROUGE
+from core.generation.ask import Arm
+from core.rag import knowledge
+from core.training import datasets, runs
+from core.ui import components, theme
+from core.ui.i18n import show_error, t
+
+DEFAULT_ROWS = 24
+
+
+def open_experiment(experiment_id: str) -> None:
+    """Put an experiment on screen, in the address too."""
+    if experiment_id:
+        st.query_params["experiment"] = experiment_id
+    else:
+        st.query_params.pop("experiment", None)
+    st.rerun(scope="app")
+
+
+def form() -> None:
+    """Base against a run's adapter on test rows, with or without a knowledge base; starts the worker."""
+    finished = {run["id"]: run for run in runs.listing() if run.get("adapter")}
+    wanted = st.query_params.get("run", "")
+    with st.container(border=True):
+        left, middle, right = st.columns([2, 2, 1])
+        ids = list(finished)
+        run_id = left.selectbox(
+            t("comparison.run"), ids, index=ids.index(wanted) if wanted in ids else 0, key="compare_run"
+        )
+        names = list(datasets.listing())
+        trained_on = finished[run_id]["config"]["dataset"]
+        dataset = middle.selectbox(
+            t("comparison.dataset"),
+            names,
+            index=names.index(trained_on) if trained_on in names else 0,
+            key=f"compare_dataset_{run_id}",
+        )
+        rows = len(datasets.load(dataset).test)
+        limit = right.number_input(
+            t("comparison.rows"), 1, rows, min(DEFAULT_ROWS, rows), key="compare_rows", help=t("comparison.rows_help")
+        )
+        bases = ["", *(row["name"] for row in knowledge.listing())]
+        with st.expander(t("comparison.more"), icon=":material/settings:"):
+            kb = st.selectbox(
+                t("comparison.kb"), bases, format_func=lambda name: name or t("comparison.no_kb"), key="compare_kb"
+            )
+        if st.button(t("comparison.start"), type="primary", icon=":material/play_arrow:", key="compare_start"):
+            _start(dataset, run_id, kb, int(limit))
+
+
+def _start(dataset: str, run_id: str, kb: str, limit: int) -> None:
+    try:
+        with st.spinner(t("comparison.starting")):
+            started = experiments.start(dataset, ["base", run_id], kb, [False, True] if kb else [False], limit)
+    except Exception as error:
+        show_error(error)
+    else:
+        open_experiment(started)
+
+
+def choice(current: str) -> str:
+    """Which experiment is on screen: the address's, else the newest."""
+    found = {item["id"]: item for item in experiments.listing()}
+    if not found:
+        return ""
+    current = current if current in found else next(iter(found))
+    picked = st.selectbox(
+        t("comparison.earlier"),
+        list(found),
+        index=list(found).index(current),
+        format_func=lambda key: f"{key} · {t('status.' + found[key]['status'])} · n = {found[key]['count']}",
+        key=f"experiment_choice_{len(found)}",
+    )
+    if picked != current:
+        open_experiment(picked)
+    return picked
+
+
+def show(experiment_id: str) -> None:
+    """An experiment: its progress while it runs, then chart, finding and table."""
+    summary = experiments.summary(experiment_id)
+    status = summary["status"]
+    st.badge(t(f"status.{status}"), icon=components.status_icon(status), color=components.status_color(status))
+    if status in jobs.LIVE:
+        _follow(experiment_id)
+        return
+    components.job_error(summary)
+    experiment = experiments.show(experiment_id)
+    report = experiments.results(experiment)
+    if not report["rows"]:
+        st.info(t("comparison.nothing"))
+    else:
+        _chart(report)
+        _finding(report)
+        _table(experiment)
+    if st.button(t("comparison.delete"), icon=":material/delete:", key="experiment_delete"):
+        experiments.delete(experiment_id)
+        open_experiment("")
+
+
+@st.fragment(run_every=1.0)
+def _follow(experiment_id: str) -> None:
+    summary = experiments.summary(experiment_id)
+    if summary["status"] not in jobs.LIVE:
+        st.rerun(scope="app")
+    components.progress(summary, summary.get("done", 0), summary.get("total", 0))
+    if st.button(t("comparison.stop"), icon=":material/stop_circle:", key="experiment_stop"):
+        experiments.stop(experiment_id)
+
+
+def _cell(arm: dict[str, Any]) -> str:
+    return Arm(arm["rag"], arm["adapter"] or "").key
+
+
+def _chart(report: dict[str, Any]) -> None:
+    cells = [_cell(arm) for arm in report["arms"]]
+    colors, names = theme.arm_colors(), [components.arm_label(cell) for cell in cells]
+    labels = {key: t(f"comparison.chart.{key}") for key in ("title", "score")}
+    labels["subtitle"] = t("comparison.chart.subtitle", n=report["rows"])
+    figure = charts.score_bars(report["arms"], ROUGE, names, labels, [colors[cell] for cell in cells])
+    rows = [{"arm": arm["name"], "metric": m, **arm["scores"][m]} for arm in report["arms"] for m in ROUGE]
+    components.chart(figure, pd.DataFrame(rows), f"rouge-{report['experiment']}")
+
+
+def _finding(report: dict[str, Any]) -> None:
+    for arm, cell in ((arm, _cell(arm)) for arm in report["arms"]):
+        score = arm["scores"]["rougeL"]
+        line = t(
+            "comparison.arm_line",
+            mean=f"{score['mean']:.3f}",
+            low=f"{score['low']:.3f}",
+            high=f"{score['high']:.3f}",
+            seconds=f"{arm['seconds']:.1f}",
+        )
+        components.chip(cell, f"{components.arm_label(cell)}: {line}")
+    for item in report["contrasts"]:
+        if item["metric"] == "rougeL":
+            clear = "clear" if item["low"] > 0 or item["high"] < 0 else "unclear"
+            st.markdown(
+                t(
+                    f"comparison.contrast.{clear}",
+                    a=item["a"],
+                    b=item["b"],
+                    delta=f"{item['delta']:+.3f}",
+                    low=f"{item['low']:+.3f}",
+                    high=f"{item['high']:+.3f}",
+                    p=f"{item['p']:.3f}" if item["p"] >= 0.001 else "< 0.001",
+                )
+            )
+
+
+def _table(experiment: dict[str, Any]) -> None:
+    names = [experiments.arm_name(arm) for arm in experiment["arms"]]
+    rows = []
+    for row in experiment["answers"]:
+        if not all(name in row["answers"] for name in names):
+            continue
+        scores = {name: row["answers"][name]["scores"]["rougeL"] for name in names}
+        line = {t("comparison.columns.input"): row["input"], t("comparison.columns.reference"): row["reference"]}
+        line[t("comparison.columns.gain")] = round(scores[names[-1]] - scores[names[0]], 4)
+        for name in names:
+            line |= {name: row["answers"][name]["text"], f"ROUGE-L {name}": round(scores[name], 4)}
+        rows.append(line)
+    table = pd.DataFrame(rows).sort_values(t("comparison.columns.gain"), ascending=False, ignore_index=True)
+    st.subheader(t("comparison.table"))
+    st.caption(t("comparison.table_help"))
+    event = st.dataframe(
+        table, hide_index=True, height=300, on_select="rerun", selection_mode="single-row", key=f"rows-{experiment['id']}"
+    )
+    picked = event.selection.rows[0] if event.selection.rows else 0
+    _details(table.iloc[picked], experiment, names)
+    data = table.to_csv(index=False).encode("utf-8-sig")
+    st.download_button(t("common.csv"), data, f"answers-{experiment['id']}.csv", "text/csv", icon=":material/download:")
+
+
+def _details(line: Any, experiment: dict[str, Any], names: list[str]) -> None:
+    st.text(line[t("comparison.columns.input")])
+    st.caption(t("comparison.columns.reference"))
+    st.code(line[t("comparison.columns.reference")], language=None, wrap_lines=True)
+    for arm, name, column in zip(experiment["arms"], names, st.columns(len(names)), strict=True):
+        cell = _cell(arm)
+        with column, st.container(border=True, key=f"arm-{cell}-detail"):
+            components.chip(cell, f"{components.arm_label(cell)} · ROUGE-L {line[f'ROUGE-L {name}']:.3f}")
+            st.code(line[name] or "…", language=None, wrap_lines=True)

@@ -1,0 +1,101 @@
+"""Pieces that more than one page shows."""
+
+import html
+import re
+from typing import Any
+
+import streamlit as st
+
+from core import jobs
+from core.ui.i18n import seconds, t, translate
+
+_ICONS = {
+    jobs.QUEUED: "schedule",
+    jobs.STARTING: "hourglass_top",
+    jobs.RUNNING: "play_arrow",
+    jobs.STOPPING: "front_hand",
+    jobs.STOPPED: "stop_circle",
+    jobs.FINISHED: "check_circle",
+    jobs.FAILED: "error",
+    jobs.INTERRUPTED: "power_off",
+}
+
+
+def chip(arm: str, label: str) -> None:
+    """The name of an arm behind its colour."""
+    st.html(f'<span class="chip {arm}">{html.escape(label)}</span>')
+
+
+def arm_label(arm: str) -> str:
+    """The name of one of the four cells."""
+    return t(f"arms.{arm}")
+
+
+def status_icon(status: str) -> str:
+    """A job's status as icon."""
+    return f":material/{_ICONS[status]}:"
+
+
+def status_color(status: str) -> Any:
+    """A job's status as colour, always beside its word."""
+    return {jobs.FINISHED: "green", jobs.FAILED: "red", jobs.INTERRUPTED: "orange"}.get(
+        status, "blue" if status in jobs.LIVE else "gray"
+    )
+
+
+def model_text(text: str) -> str:
+    """A model's answer as Markdown that loads nothing from elsewhere and sets no formula by accident."""
+    text = re.sub(r"!\[", r"!\\[", text)
+    return text.replace("$", r"\$")
+
+
+def passages(found: list[dict[str, Any]]) -> None:
+    """The passages an answer was given, folded: text, source file, score. Their text is shown, never rendered."""
+    if not found:
+        return
+    label = t("chat.passages", count=len(found), best=f"{found[0]['score']:.2f}")
+    with st.expander(label, icon=":material/menu_book:"):
+        for passage in found:
+            place = html.escape(passage["source"] + (f" › {passage['heading']}" if passage.get("heading") else ""))
+            st.html(
+                f'<div class="passage"><b>{passage["score"]:.3f}</b> · <i>{place}</i><br>'
+                f"{html.escape(passage['text'])}</div>"
+            )
+
+
+def job_error(state: dict[str, Any]) -> None:
+    """Why a job failed, in words and with what to do."""
+    if state.get("error"):
+        message, hint = translate(state["error"])
+        st.error(f"{message} {hint}".strip(), icon=":material/error:")
+
+
+def progress(state: dict[str, Any], done: int, total: int) -> None:
+    """A job's bar with what is being done, elapsed and remaining time."""
+    share = done / total if total else 0.0
+    stage = t(f"stage.{state['stage']}") if state.get("stage") else t(f"status.{state['status']}")
+    text = stage if not total else f"{stage} · {done}/{total}"
+    if state.get("elapsed") is not None:
+        text += f" · {t('common.elapsed')} {seconds(state['elapsed'])}"
+    if state.get("eta") is not None and total:
+        text += f" · {t('common.remaining')} {seconds(state['eta'])}"
+    st.progress(min(1.0, share), text=text)
+
+
+def chart(figure: Any, data: Any, key: str) -> None:
+    """A chart that can be downloaded as PNG (its toolbar) and its data as CSV."""
+    st.plotly_chart(
+        figure,
+        key=key,
+        config={"displaylogo": False, "modeBarButtons": [["toImage"]], "toImageButtonOptions": {"filename": key, "scale": 2}},
+    )
+    st.download_button(
+        t("common.csv"),
+        data.to_csv(index=False).encode("utf-8-sig"),
+        f"{key}.csv",
+        "text/csv",
+        icon=":material/download:",
+        type="tertiary",
+        key=f"csv-{key}",
+        on_click="ignore",
+    )

@@ -1,0 +1,95 @@
+"""What every page has around it: language, access gate, navigation, header."""
+
+import hmac
+
+import streamlit as st
+
+from core.models import store
+from core.settings import ROOT, settings
+from core.ui import theme
+from core.ui.i18n import LANGUAGES, choose_language, t
+
+# name → (file, address, icon). The address differs from the file's name: on a fresh server Streamlit would run a file
+# whose name is asked for without coming through the entry point.
+PAGES = {
+    "overview": ("overview.py", "", ":material/grid_view:"),
+    "chat": ("chat.py", "ask", ":material/forum:"),
+    "finetune": ("finetune.py", "train", ":material/tune:"),
+    "comparison": ("comparison.py", "compare", ":material/balance:"),
+}
+
+
+def open_visit() -> None:
+    """Language, look and access gate; stops the script while the password is owed."""
+    choose_language()
+    theme.inject()
+    st.logo(str(ROOT / "assets" / "wordmark.svg"), icon_image=str(ROOT / "assets" / "logo.svg"), size="large")
+    _gate()
+    with st.sidebar:
+        _language_switch()
+
+
+def _gate() -> None:
+    password = settings().password.get_secret_value()
+    if not password or st.session_state.get("admitted"):
+        return
+    st.title("Yuan Lab 源实验室")
+    given = st.text_input(t("gate.password"), type="password", key="gate")
+    if given and hmac.compare_digest(given.encode(), password.encode()):
+        st.session_state["admitted"] = True
+        st.rerun()
+    if given:
+        st.error(t("gate.wrong"), icon=":material/lock:")
+    st.stop()
+
+
+def _language_switch() -> None:
+    def keep() -> None:
+        st.session_state["language"] = st.session_state["language_choice"] or st.session_state["language"]
+        st.query_params["lang"] = st.session_state["language"]
+
+    st.session_state["language_choice"] = st.session_state["language"]
+    st.segmented_control(
+        t("common.language"),
+        list(LANGUAGES),
+        format_func=LANGUAGES.__getitem__,
+        key="language_choice",
+        on_change=keep,
+        label_visibility="collapsed",
+    )
+
+
+def pages() -> list:
+    """The pages for the navigation, titled in the language of this visit."""
+    return [
+        st.Page(f"pages/{file}", title=t(f"nav.{name}"), icon=icon, url_path=address or None, default=not address)
+        for name, (file, address, icon) in PAGES.items()
+    ]
+
+
+def page_link(name: str, label: str) -> None:
+    """A link to another page of the app."""
+    file, _, icon = PAGES[name]
+    st.page_link(f"pages/{file}", label=label, icon=icon)
+
+
+def go(name: str, parameters: dict[str, str]) -> None:
+    """Switch to another page, with parameters in its address."""
+    st.switch_page(f"pages/{PAGES[name][0]}", query_params=parameters)
+
+
+def header(name: str) -> None:
+    """Title of a page and the one sentence that says what it is for; keeps the language in the address."""
+    if "lang" not in st.query_params and "language_choice" in st.session_state:
+        browser = "zh" if (st.context.locale or "").lower().startswith("zh") else "en"
+        if st.session_state["language"] != browser:
+            st.query_params["lang"] = st.session_state["language"]
+    st.title(t(f"{name}.title"))
+    st.html(f'<p class="lead">{t(f"{name}.lead")}</p>')
+
+
+def model_in_use() -> None:
+    """One line that says which model answers, and plainly so when it is the small embedded one."""
+    card = store.default_generator()
+    key = "common.embedded_answers" if card.embedded else "common.model_answers"
+    st.caption(t(key, title=card.title), help=None)

@@ -1,0 +1,50 @@
+"""A data directory of its own for a test or a fixture, and the models in it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from core.models import cards, store
+from core.models.cards import ModelCard
+from core.settings import Settings, settings
+from tests.helpers import tiny
+
+
+def _forget() -> None:
+    """Empty every cache that would carry one test's data directory into the next."""
+    settings.cache_clear()
+    for module, name in (("core.rag.store", "_client"), ("core.rag.embedding", "_embedder")):
+        if module in sys.modules:  # heavy ones are not imported for this
+            getattr(sys.modules[module], name).cache_clear()
+
+
+@contextmanager
+def data_dir(folder: Path) -> Iterator[Path]:
+    """``folder`` is the data directory of this process and its children, the settings otherwise the defaults."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("YUAN_") and name != "YUAN_TEST_MODELS"]:
+            patch.delenv(name)
+        patch.setenv("YUAN_DATA_DIR", str(folder))
+        patch.setenv("YUAN_DEVICE", "cpu")
+        patch.setitem(Settings.model_config, "env_file", None)
+        _forget()
+        try:
+            yield folder
+        finally:
+            _forget()
+    settings.cache_clear()
+
+
+def add_card(name: str, task: str, source: Path, extra: str = "") -> ModelCard:
+    """Write a card into this data directory's own catalog and prepare its model."""
+    catalog = settings().models_dir / "cards.toml"
+    catalog.parent.mkdir(parents=True, exist_ok=True)
+    before = catalog.read_text("utf-8") if catalog.exists() else ""
+    catalog.write_text(before + tiny.card_toml(name, task, source, extra), "utf-8")
+    cards._read.cache_clear()
+    store.prepare(cards.card(name))
+    return cards.card(name)
