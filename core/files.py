@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from core.errors import UserError
 
@@ -46,18 +46,30 @@ def read_json(path: Path, default: Any = None) -> Any:
 
 
 def append_jsonl(path: Path, row: dict[str, Any]) -> None:
-    """Append one row; a single write of one line, so a reader never sees two rows mixed."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    """Append one row; a single write of one line, so a reader never sees two rows mixed.
+
+    Half a line that a killed writer left behind is dropped first.
+    """
+    with path.open("a+b") as file:
+        _drop_half_line(file)
+        file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+
+
+def _drop_half_line(file: BinaryIO) -> None:
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(0, end - 1))
+    if file.read() not in (b"", b"\n"):
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of an append-only file; a last line still being written is left out."""
     if not path.exists():
         return
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:  # bytes: the half line may end inside a character
         for line in file:
-            if line.endswith("\n"):
+            if line.endswith(b"\n"):
                 yield json.loads(line)
 
 
@@ -88,6 +100,6 @@ def inside(root: Path, name: str) -> Path:
         UserError: for any other name, so that no identifier from outside can point elsewhere.
     """
     path = root / name
-    if not name or name != Path(name).name or not path.is_dir():
+    if name in ("", "..") or name != Path(name).name or not path.is_dir():
         raise UserError("There is no “{name}” here.", "Look at the list for the names that exist.", name=name)
     return path

@@ -85,13 +85,13 @@ def state(folder: Path) -> dict[str, Any]:
     A worker that vanished without a last word is ``stopped`` when a stop was asked for, ``interrupted`` when the
     machine was started after it, else ``failed`` with the reason in words.
     """
-    current = files.read_json(folder / "state.json") or {"status": FAILED, "error": MISSING.as_dict()}
+    current = _read(folder)
     if current["status"] not in LIVE:
         return current
     if process(folder) is not None:
         return {**current, "status": STOPPING} if stop_asked(folder) else current
     # The worker may have finished between the two readings: its own last word counts.
-    current = files.read_json(folder / "state.json") or current
+    current = _read(folder)
     if current["status"] not in LIVE:
         return current
     signed = files.read_json(folder / "process.json")
@@ -103,6 +103,12 @@ def state(folder: Path) -> dict[str, Any]:
         error = UserError("The machine was restarted while this was running.", "Start it again.")
         return {**current, "status": INTERRUPTED, "error": error.as_dict()}
     return {**current, "status": FAILED, "error": _vanished(folder).as_dict()}
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    found = files.read_json(folder / "state.json")
+    whole = isinstance(found, dict) and "status" in found
+    return found if whole else {"status": FAILED, "error": MISSING.as_dict()}
 
 
 def _vanished(folder: Path) -> UserError:

@@ -6,7 +6,7 @@ from core.ui import overview_view as view
 from core.ui import shell
 from core.ui.i18n import t
 
-shell.header("overview")
+shell.enter("overview")
 left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
 with left:
     st.markdown(t("overview.what"))

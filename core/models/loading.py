@@ -85,7 +85,9 @@ def load_tokenizer(folder: Path, card: ModelCard) -> Any:
 
     if card.register_module:
         importlib.import_module(card.register_module)
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", trust_remote_code=False, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder, padding_side="left", trust_remote_code=False, local_files_only=True
+    )
     if card.chat_template:
         tokenizer.chat_template = card.chat_template
     if tokenizer.pad_token is None:

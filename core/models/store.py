@@ -128,6 +128,8 @@ def _fetch(card: ModelCard, source: Source, aside: Path, progress: Progress) -> 
 
 
 def _finish(card: ModelCard, source: Source, aside: Path, target: Path) -> None:
+    # A directory prepared by another installation brings a manifest of its own.
+    (aside / MANIFEST).unlink(missing_ok=True)
     sizes = {str(p.relative_to(aside)): p.stat().st_size for p in sorted(aside.rglob("*")) if p.is_file()}
     manifest = {"card": card.name, "source": source.model_dump(), "prepared": time.time(), "files": sizes}
     files.write_json(aside / MANIFEST, manifest)

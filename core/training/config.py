@@ -109,7 +109,10 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
         key, sign, value = pair.partition("=")
         if not sign:
             raise UserError("--set {pair} is not key=value.", "For example: --set rank=16", pair=pair)
-        values[key.strip()] = value.split(",") if key.strip() == "target_modules" else value.strip()
+        if key.strip() == "target_modules":
+            values["target_modules"] = [name.strip() for name in value.split(",") if name.strip()]
+        else:
+            values[key.strip()] = value.strip()
     return values
 
 

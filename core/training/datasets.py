@@ -56,15 +56,15 @@ def _json(text: str) -> list[Any]:
 
 
 def _jsonl(text: str) -> list[Any]:
-    rows = []
-    for number, line in enumerate(text.splitlines(), 1):
+    rows: list[Any] = []
+    for line in text.split("\n"):  # not splitlines: a text may hold other line separators as they are
         if not line.strip():
             continue
         try:
             rows.append(json.loads(line))
         except ValueError as error:
             raise UserError(
-                "Row {row} is not JSON: {why}", "Each line must be one object.", row=number, why=error
+                "Row {row} is not JSON: {why}", "Each line must be one object.", row=len(rows) + 1, why=error
             ) from error
     return rows
 

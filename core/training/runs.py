@@ -100,10 +100,16 @@ def resume(run_id: str) -> None:
     status = jobs.state(where)["status"]
     if status in jobs.LIVE or status == jobs.FINISHED:
         raise UserError("Run {run} is {status}.", "Only a run that ended early can go on.", run=run_id, status=status)
-    if not any(where.glob("checkpoints/checkpoint-*")):
+    if last_checkpoint(where) is None:
         raise UserError("Run {run} has no checkpoint to go on from.", "Start it anew.", run=run_id)
     jobs.update(where, status=jobs.STARTING, error=None)
     jobs.launch(WORKER, where)
+
+
+def last_checkpoint(where: Path) -> Path | None:
+    """The newest checkpoint in a run's folder that was written to its end (``trainer_state.json`` comes last)."""
+    whole = [path.parent for path in where.glob("checkpoints/checkpoint-*/trainer_state.json")]
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
 def delete(run_id: str) -> None:

@@ -1,7 +1,9 @@
 """The worker process of one run: ``python -m core.training.worker RUN_DIR``. It outlives whoever started it."""
 
+import json
 import logging
 import random
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -11,7 +13,7 @@ from core import files, jobs
 from core.errors import UserError
 from core.models import cards, loading
 from core.training import config as configs
-from core.training import datasets
+from core.training import datasets, runs
 from core.training.config import TrainConfig
 from core.training.examples import Collator, answer_loss, example
 
@@ -47,8 +49,9 @@ def train(folder: Path, config: TrainConfig) -> dict[str, Any]:
         [example(tokenizer, row, config.max_length) for row in part] for part in (data.train, sample)
     )
     model.requires_grad_(False)
-    model = get_peft_model(model, _lora(config))
+    model = get_peft_model(model, _lora(config, model))
     model.print_trainable_parameters()
+    checkpoint = _rewind(folder)
     reporter = _reporter(folder)
     trainer = _trainer_class(reporter)(
         model=model,
@@ -60,10 +63,9 @@ def train(folder: Path, config: TrainConfig) -> dict[str, Any]:
         callbacks=[reporter],
     )
     trainer.remove_callback(PrinterCallback)  # the reporter writes the log
-    resume = any(folder.glob("checkpoints/checkpoint-*"))
-    if eval_rows and not resume:
+    if eval_rows and not checkpoint:
         trainer.evaluate()  # where the curve starts
-    trainer.train(resume_from_checkpoint=resume)
+    trainer.train(resume_from_checkpoint=checkpoint)
     _stage(folder, "save", 0.0)
     _save_adapter(model, folder)
     return {**reporter.result(), "adapter": True}
@@ -73,9 +75,31 @@ def _stage(folder: Path, step: str, share: float) -> None:
     jobs.update(folder, stage=step, share=round(share, 2))
 
 
-def _lora(config: TrainConfig) -> Any:
+def _rewind(folder: Path) -> str | None:
+    """The checkpoint to go on from, if any; the points logged after it are dropped, for they will come again."""
+    checkpoint = runs.last_checkpoint(folder)
+    if checkpoint is None:
+        return None
+    reached = int(checkpoint.name.rpartition("-")[2])
+    kept = [point for point in files.read_jsonl(folder / "metrics.jsonl") if point["step"] <= reached]
+    files.write_text(folder / "metrics.jsonl", "".join(json.dumps(point) + "\n" for point in kept))
+    return str(checkpoint)
+
+
+def _lora(config: TrainConfig, model: Any) -> Any:
+    import torch
     from peft import LoraConfig
 
+    names = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    unknown = [t for t in config.target_modules if not any(f".{name}".endswith(f".{t}") for name in names)]
+    if unknown:
+        raise UserError(
+            "{model} has no layers named {unknown}.",
+            "Choose among: {known}.",
+            model=config.model,
+            unknown=", ".join(unknown),
+            known=", ".join(dict.fromkeys(name.rpartition(".")[2] for name in names)),
+        )
     return LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,
@@ -195,9 +219,14 @@ def _diverged() -> UserError:
 
 
 def _save_adapter(model: Any, folder: Path) -> None:
-    aside = folder / ".adapter"
+    aside, old = folder / ".adapter", folder / ".adapter-old"
+    for leftover in (aside, old):
+        shutil.rmtree(leftover, ignore_errors=True)
     model.save_pretrained(aside)
+    if (folder / "adapter").exists():  # a run that was stopped and resumed
+        (folder / "adapter").rename(old)
     aside.rename(folder / "adapter")
+    shutil.rmtree(old, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -15,29 +15,14 @@ GIB = 2**30
 
 def bench() -> None:
     """The 2×2 bench, drawn: rows base and fine-tuned, columns without and with knowledge base."""
-    cells = []
-    for arm, x, y in (("base", 90, 34), ("base_rag", 234, 34), ("tuned", 90, 124), ("tuned_rag", 234, 124)):
-        light, dark = theme.ARMS[arm]
-        label = html.escape(t(f"overview.cells.{arm}"))
-        cells.append(
-            f'<g style="color:light-dark({light},{dark})"><rect x="{x}" y="{y}" width="136" height="82" rx="10" '
-            f'fill="currentColor" fill-opacity=".13" stroke="currentColor" stroke-width="1.6"/>'
-            f'<text x="{x + 68}" y="{y + 46}" text-anchor="middle" font-size="13" font-weight="620" '
-            f'fill="currentColor">{label}</text></g>'
-        )
-    heads = (
-        (158, 22, "middle", "without"),
-        (302, 22, "middle", "with"),
-        (80, 80, "end", "base"),
-        (80, 170, "end", "tuned"),
+    words = {key: html.escape(t(f"overview.axes.{key}")) for key in ("without", "with", "base", "tuned")}
+    cells = {arm: f'<div class="cell chip {arm}">{html.escape(t(f"overview.cells.{arm}"))}</div>' for arm in theme.ARMS}
+    st.html(
+        f'<div class="bench" role="img" aria-label="{html.escape(t("overview.bench"))}">'
+        f"<span></span><span>{words['without']}</span><span>{words['with']}</span>"
+        f"<span>{words['base']}</span>{cells['base']}{cells['base_rag']}"
+        f"<span>{words['tuned']}</span>{cells['tuned']}{cells['tuned_rag']}</div>"
     )
-    axes = "".join(
-        f'<text x="{x}" y="{y}" text-anchor="{anchor}" font-size="12" fill="currentColor" opacity=".75">'
-        f"{html.escape(t(f'overview.axes.{key}'))}</text>"
-        for x, y, anchor, key in heads
-    )
-    title = html.escape(t("overview.bench"))
-    st.html(f'<svg class="bench" viewBox="0 0 380 214" role="img" aria-label="{title}">{axes}{"".join(cells)}</svg>')
 
 
 def three_things() -> None:

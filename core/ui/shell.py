@@ -9,18 +9,18 @@ from core.settings import ROOT, settings
 from core.ui import theme
 from core.ui.i18n import LANGUAGES, choose_language, t
 
-# name → (file, address, icon). The address differs from the file's name: on a fresh server Streamlit would run a file
-# whose name is asked for without coming through the entry point.
+# name → (file, icon); the overview is the root, every other page's address is its file's name.
 PAGES = {
-    "overview": ("overview.py", "", ":material/grid_view:"),
-    "chat": ("chat.py", "ask", ":material/forum:"),
-    "finetune": ("finetune.py", "train", ":material/tune:"),
-    "comparison": ("comparison.py", "compare", ":material/balance:"),
+    "overview": ("overview.py", ":material/grid_view:"),
+    "chat": ("chat.py", ":material/forum:"),
+    "finetune": ("train.py", ":material/tune:"),
+    "comparison": ("compare.py", ":material/balance:"),
 }
 
 
 def open_visit() -> None:
     """Language, look and access gate; stops the script while the password is owed."""
+    st.session_state["entered"] = True
     choose_language()
     theme.inject()
     st.logo(str(ROOT / "assets" / "wordmark.svg"), icon_image=str(ROOT / "assets" / "logo.svg"), size="large")
@@ -62,14 +62,14 @@ def _language_switch() -> None:
 def pages() -> list:
     """The pages for the navigation, titled in the language of this visit."""
     return [
-        st.Page(f"pages/{file}", title=t(f"nav.{name}"), icon=icon, url_path=address or None, default=not address)
-        for name, (file, address, icon) in PAGES.items()
+        st.Page(f"pages/{file}", title=t(f"nav.{name}"), icon=icon, default=name == "overview")
+        for name, (file, icon) in PAGES.items()
     ]
 
 
 def page_link(name: str, label: str) -> None:
     """A link to another page of the app."""
-    file, _, icon = PAGES[name]
+    file, icon = PAGES[name]
     st.page_link(f"pages/{file}", label=label, icon=icon)
 
 
@@ -78,8 +78,18 @@ def go(name: str, parameters: dict[str, str]) -> None:
     st.switch_page(f"pages/{PAGES[name][0]}", query_params=parameters)
 
 
-def header(name: str) -> None:
-    """Title of a page and the one sentence that says what it is for; keeps the language in the address."""
+def enter(name: str) -> None:
+    """Every page's first line: its title, and the one sentence that says what it is for.
+
+    The first visit to a fresh server that asks for a page by its address makes Streamlit run that file without the
+    entry point, so without the access gate: it still takes ``pages/`` for the old kind of multipage app, until
+    ``st.navigation`` has been called once. Such a run ends here, before anything is shown, and starts properly.
+    (An address that differs from the file's name does not help: it greets that visit with "Page not found".)
+    """
+    if not st.session_state.pop("entered", False):
+        choose_language()
+        st.navigation(pages(), position="hidden")
+        st.rerun()
     if "lang" not in st.query_params and "language_choice" in st.session_state:
         browser = "zh" if (st.context.locale or "").lower().startswith("zh") else "en"
         if st.session_state["language"] != browser:

@@ -50,7 +50,12 @@ h1 { padding-bottom: .1rem !important; }
 .waiting { font-size: .9rem; color: color-mix(in srgb, currentColor 68%, transparent); }
 .status { display: inline-block; padding: .1rem .55rem; border-radius: 999px; font-size: .8rem; font-weight: 600;
   border: 1px solid color-mix(in srgb, currentColor 30%, transparent); }
-.bench { width: 100%; max-width: 30rem; height: auto; }
+.bench { display: grid; grid-template-columns: max-content 1fr 1fr; gap: .5rem; align-items: center;
+  font-size: .82rem; text-align: center; max-width: 26rem; }
+.bench > span { opacity: .75; }
+.bench .cell { justify-content: center; min-height: 4.6rem; border-radius: 10px; border: 1.5px solid var(--arm);
+  background: color-mix(in srgb, var(--arm) 12%, transparent); }
+.bench .cell::before { display: none; }
 [data-testid="stMetricValue"] { font-size: 1.25rem; font-variant-numeric: tabular-nums; }
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; }

@@ -1,5 +1,6 @@
 """The engine on a tiny random model: what is batched, stopped, adapted or broken comes out as if it were alone."""
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -90,6 +91,7 @@ def test_the_base_model_is_itself_again_after_an_adapter(engine: Engine, tiny_ad
     assert texts(before) == texts(after) != texts(adapted)
 
 
+@pytest.mark.filterwarnings("ignore:Adapter .* was active which is now deleted")
 def test_more_adapters_than_are_kept_in_memory(
     engine: Engine, tiny_adapters: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +123,7 @@ def test_an_unknown_adapter_is_a_persons_mistake_and_harms_nothing(engine: Engin
 
 
 def test_an_unknown_model_names_the_known_ones(engine: Engine) -> None:
-    with pytest.raises(UserError, match="Known models: .*tiny"):
+    with pytest.raises(UserError, match=r"Known models: .*tiny"):
         engine.submit("no-such-model", [request("Hi")]).result()
 
 
@@ -181,7 +183,7 @@ def test_text_grows_and_is_never_taken_back(engine: Engine) -> None:
     final = texts(generation.result())
     snapshots = [row for i, row in enumerate(seen) if i == 0 or row != seen[i - 1]]
     assert len(snapshots) > 3, "nothing was streamed"
-    for earlier, later in zip(snapshots, snapshots[1:], strict=False):
+    for earlier, later in itertools.pairwise(snapshots):
         assert all(b.startswith(a) for a, b in zip(earlier, later, strict=True))
     assert all(text.startswith(partial.strip()) for partial, text in zip(snapshots[-1], final, strict=True))
 

@@ -115,7 +115,8 @@ def card_toml(name: str, task: str, source: Path, extra: str = "") -> str:
     targets = f"lora_targets = {TARGETS!r}\n" if task == "generate" else ""
     return (
         f'[[model]]\nname = "{name}"\ntitle = "Tiny {name}"\ntask = "{task}"\nparameters = 1000\nsize = 1000000\n'
-        f'languages = ["en"]\nlicense = "none"\nnote = {{ en = "For tests.", zh = "测试用。" }}\npassages = 2\n{targets}{extra}'
+        f'languages = ["en"]\nlicense = "none"\nnote = {{ en = "For tests.", zh = "测试用。" }}\n'
+        f"passages = 2\n{targets}{extra}"
         f'[[model.sources]]\nkind = "path"\nid = "{source.as_posix()}"\n\n'
     )
 

@@ -7,7 +7,7 @@ from core.ui import compare_view as view
 from core.ui import shell
 from core.ui.i18n import t
 
-shell.header("comparison")
+shell.enter("comparison")
 if not any(run.get("adapter") for run in runs.listing()):
     with st.container(border=True):
         st.markdown(t("comparison.empty"))

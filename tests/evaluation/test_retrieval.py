@@ -1,0 +1,73 @@
+"""Retrieval scores on hand-made rankings, checked against figures worked out by hand."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from core.errors import UserError
+from core.evaluation import retrieval
+from core.rag.knowledge import Passage
+
+# Sources of the passages found, best first; several passages of one document count once, by the best.
+RANKINGS = {
+    "first": ["a.md", "b.md"],
+    "second": ["b.md", "b.md", "b.md", "a.md"],
+    "fourth": ["b.md", "c.md", "b.md", "d.md", "a.md"],
+    "tenth": [*(f"{i}.md" for i in range(9)), "a.md"],
+    "eleventh": [*(f"{i}.md" for i in range(10)), "a.md"],
+    "nowhere": ["b.md"],
+}
+
+
+@pytest.fixture
+def ranked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def search(name: str, query: str, top_k: int) -> list[Passage]:
+        assert name == "kb"
+        return [Passage(f"passage {i}", source, 1 - i / 100) for i, source in enumerate(RANKINGS[query])][:top_k]
+
+    monkeypatch.setattr("core.rag.knowledge.search", search)
+
+
+def qa_file(folder: Path, questions: list[str]) -> Path:
+    path = folder / "qa.jsonl"
+    path.write_text("".join(json.dumps({"question": q, "source": "a.md"}) + "\n" for q in questions), "utf-8")
+    return path
+
+
+def test_the_figures_are_those_worked_out_by_hand(ranked: None, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    report = retrieval.evaluate("kb", qa_file(tmp_path, list(RANKINGS)), lambda done, total: seen.append((done, total)))
+    ranks = [1, 2, 4, 10]  # and two questions whose document is not among the first ten
+    assert (report["kb"], report["n"]) == ("kb", 6)
+    expected = {
+        "hit@1": 1 / 6,
+        "hit@3": 2 / 6,
+        "hit@5": 3 / 6,
+        "hit@10": 4 / 6,
+        "mrr": (1 + 1 / 2 + 1 / 4 + 1 / 10) / 6,
+        "ndcg@10": sum(1 / math.log2(rank + 1) for rank in ranks) / 6,
+    }
+    assert report["stages"]["dense"] == pytest.approx(expected, abs=1e-4)
+    assert seen == [(i, 6) for i in range(1, 7)]
+
+
+def test_all_found_first_is_one_everywhere(ranked: None, tmp_path: Path) -> None:
+    report = retrieval.evaluate("kb", qa_file(tmp_path, ["first"] * 3))
+    assert set(report["stages"]["dense"].values()) == {1.0}
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"question": "first"}', '"first"', "null"])
+def test_a_bad_row_is_named(ranked: None, tmp_path: Path, line: str) -> None:
+    path = qa_file(tmp_path, ["first"])
+    path.write_text(path.read_text("utf-8") + line + "\n", "utf-8")
+    with pytest.raises(UserError, match=r"qa\.jsonl, row 2: not an object with question and source"):
+        retrieval.evaluate("kb", path)
+
+
+def test_a_file_that_is_missing_or_empty(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="There is no file"):
+        retrieval.evaluate("kb", tmp_path / "gone.jsonl")
+    with pytest.raises(UserError, match="has no rows"):
+        retrieval.evaluate("kb", qa_file(tmp_path, []))

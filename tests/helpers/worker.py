@@ -1,0 +1,36 @@
+"""``python -m tests.helpers.worker FOLDER``: a worker process that does what the file ``mode`` in its folder says."""
+
+import sys
+import time
+from pathlib import Path
+
+from core import jobs
+from core.errors import UserError
+
+
+def main(folder: Path) -> None:
+    mode = (folder / "mode").read_text("utf-8")
+    with jobs.reporting(folder):
+        if mode == "silent":
+            return
+        if mode == "user-error":
+            raise UserError("Row {row} is bad.", "Mend it.", row=3)
+        if mode == "memory":
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+        if mode == "crash":
+            raise ValueError("a {brace} and nothing else")
+        with jobs.device(folder):
+            jobs.update(folder, status=jobs.RUNNING, began=time.time())
+            print("at work", flush=True)
+            while mode == "until-told" and not (folder / "go").exists():
+                if jobs.stop_asked(folder):
+                    while not (folder / "may-stop").exists():
+                        time.sleep(0.02)
+                    raise jobs.Stopped
+                time.sleep(0.02)
+            ended = time.time()
+        jobs.update(folder, status=jobs.FINISHED, ended=ended)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
