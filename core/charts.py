@@ -64,7 +64,11 @@ def learning_rate(points: Sequence[dict[str, Any]], labels: dict[str, str], colo
 
 
 def score_bars(
-    arms: Sequence[dict[str, Any]], metrics: Sequence[str], names: Sequence[str], labels: dict[str, str], colors: Sequence[str]
+    arms: Sequence[dict[str, Any]],
+    metrics: Sequence[str],
+    names: Sequence[str],
+    labels: dict[str, str],
+    colors: Sequence[str],
 ) -> Any:
     """Grouped bars of scores with their 95 % intervals as whiskers.
 

@@ -21,12 +21,26 @@ except UserError as error:
     chat, chat_id = chats.new(), ""
 view.conversations(chat_id)
 
-with st.container(horizontal=True, vertical_alignment="bottom"):
+resources.warm()
+with st.container(horizontal=True, vertical_alignment="center"):
     mode = st.segmented_control(
-        t("chat.mode"), view.MODES, default="both", format_func=lambda m: t(f"chat.modes.{m}"), key="chat_mode"
+        t("chat.mode"),
+        view.MODES,
+        default="both",
+        format_func=lambda m: t(f"chat.modes.{m}"),
+        key="chat_mode",
+        label_visibility="collapsed",
     )
     bases = [row["name"] for row in knowledge.listing()]
-    kb = st.selectbox(t("chat.kb"), bases, index=bases.index("llama2") if "llama2" in bases else 0, key="chat_kb", width=180)
+    kb = st.selectbox(
+        t("chat.kb"),
+        bases,
+        index=bases.index("llama2") if "llama2" in bases else 0,
+        format_func=lambda name: t("chat.kb_named", name=name),
+        key="chat_kb",
+        width=240,
+        label_visibility="collapsed",
+    )
     chosen = view.settings_popover()
     if chat["turns"]:
         view.manage(chat)

@@ -35,7 +35,7 @@ def contrast(a: Sequence[float], b: Sequence[float], seed: int = 0) -> dict[str,
     differences = np.asarray(b, dtype=float) - np.asarray(a, dtype=float)
     spread = interval(differences.tolist(), seed)
     p = 1.0
-    if np.any(differences):
+    if len(differences) > 1 and np.any(differences):
         p = permutation_test(
             (differences,),
             np.mean,

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def run(folder: Path, inputs: dict[str, Any]) -> None:
         jobs.Stopped: between two batches, when a stop was asked for.
     """
     arms, rows = inputs["arms"], inputs["rows"]
-    done = {line["row"] for line in files.read_jsonl(folder / "answers.jsonl")}
+    asked_before = Counter(row for row, _ in {(a["row"], a["arm"]) for a in files.read_jsonl(folder / "answers.jsonl")})
+    done = {row for row, count in asked_before.items() if count == len(arms)}
     order = sorted(set(range(len(rows))) - done, key=lambda number: len(rows[number]["input"]))
     engine, options = Engine(), Options(max_new_tokens=_answer_length(inputs))
     per_batch = max(1, BATCH // len(arms))

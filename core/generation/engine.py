@@ -117,10 +117,15 @@ class Engine:
         self._queue.submit(self._work, generation, model, list(requests), options or Options())
         return generation
 
+    def warm(self, model: str) -> None:
+        """Load a model before anybody asks; what goes wrong is told to the first who does."""
+        self.submit(model, [])
+
     def _work(self, generation: Generation, model: str, requests: list[Request], options: Options) -> None:
         try:
             self._load(model, generation)
-            self._generate(generation, requests, options)
+            if requests:
+                self._generate(generation, requests, options)
         except BaseException as error:
             generation.error = error
             for answer in generation.answers:

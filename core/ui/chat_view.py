@@ -40,7 +40,9 @@ def settings_popover() -> dict[str, Any]:
             format_func=lambda key: labels.get(key, key),
             key="chat_adapter",
         )
-        top_k = st.slider(t("chat.top_k"), 1, 8, cards.card(model).passages, key="chat_top_k", help=t("chat.top_k_help"))
+        top_k = st.slider(
+            t("chat.top_k"), 1, 8, cards.card(model).passages, key="chat_top_k", help=t("chat.top_k_help")
+        )
         temperature = st.slider(
             t("chat.temperature"), 0.0, 1.5, 0.0, 0.1, key="chat_temperature", help=t("chat.temperature_help")
         )
@@ -49,15 +51,20 @@ def settings_popover() -> dict[str, Any]:
 
 
 def figures(answer: dict[str, Any]) -> str:
-    """First-token time, tokens and speed of an answer in one line."""
+    """Which model (and adapter) answered, first-token time, tokens and speed, in one line of HTML."""
+    model = answer["model"]
+    name = cards.catalog()[model].title if model in cards.catalog() else model
+    name = html.escape(name + (f" + {answer['adapter']}" if answer["adapter"] else ""))
     if answer["first_token_seconds"] is None:
-        return t("chat.no_tokens") if answer["finish"] else ""
+        return f"{name} · {t('chat.no_tokens')}" if answer["finish"] else name
     span = answer["seconds"] - answer["first_token_seconds"]
     speed = (answer["tokens"] - 1) / span if answer["tokens"] > 1 and span > 0 else 0
     line = t(
         "chat.figures", first=seconds(answer["first_token_seconds"]), tokens=answer["tokens"], speed=f"{speed:.1f}"
     )
-    return line + (f" · {t('chat.finish.' + answer['finish'])}" if answer["finish"] in ("length", "stopped") else "")
+    return f"{name} · {line}" + (
+        f" · {t('chat.finish.' + answer['finish'])}" if answer["finish"] in ("length", "stopped") else ""
+    )
 
 
 def arm_of(answer: dict[str, Any]) -> str:
@@ -88,27 +95,22 @@ def kept_turn(turn: dict[str, Any], key: str) -> None:
         return
     for answer, box in zip(turn["answers"], columns([arm_of(a) for a in turn["answers"]], key), strict=True):
         with box:
-            head(answer["model"], arm_of(answer), answer["adapter"])
+            components.chip(arm_of(answer), components.arm_label(arm_of(answer)))
             st.markdown(components.model_text(answer["text"]) or "…")
             st.html(f'<div class="figures">{figures(answer)}</div>')
             components.passages(answer["passages"])
 
 
-def head(model: str, arm: str, adapter: str | None) -> None:
-    """Which arm answers here: the cell's chip, and the run's name where an adapter is on."""
-    name = cards.catalog()[model].title if model in cards.catalog() else model
-    components.chip(arm, f"{components.arm_label(arm)} · {name}" + (f" + {adapter}" if adapter else ""))
-
-
 def watch(turn: Turn, key: str) -> None:
     """Draw a turn under way until it is finished; both columns grow together."""
     asked = turn.question
-    question(asked.text)
-    st.button(t("chat.stop"), icon=":material/stop_circle:", key="stop", on_click=turn.stop, type="primary")
+    with st.container(horizontal=True, horizontal_alignment="distribute", wrap=False):
+        question(asked.text)
+        st.button(t("chat.stop"), icon=":material/stop_circle:", key="stop", on_click=turn.stop, type="primary")
     places = []
     for arm, box in zip(asked.arms, columns([arm.key for arm in asked.arms], key), strict=True):
         with box:
-            head(asked.model, arm.key, arm.adapter)
+            components.chip(arm.key, components.arm_label(arm.key))
             places.append((st.empty(), st.empty()))
     shown: list[str] = [""] * len(places)
     while not turn.wait(REDRAW):

@@ -174,7 +174,12 @@ def _table(experiment: dict[str, Any]) -> None:
     st.subheader(t("comparison.table"))
     st.caption(t("comparison.table_help"))
     event = st.dataframe(
-        table, hide_index=True, height=300, on_select="rerun", selection_mode="single-row", key=f"rows-{experiment['id']}"
+        table,
+        hide_index=True,
+        height=300,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"rows-{experiment['id']}",
     )
     picked = event.selection.rows[0] if event.selection.rows else 0
     _details(table.iloc[picked], experiment, names)

@@ -87,7 +87,11 @@ def chart(figure: Any, data: Any, key: str) -> None:
     st.plotly_chart(
         figure,
         key=key,
-        config={"displaylogo": False, "modeBarButtons": [["toImage"]], "toImageButtonOptions": {"filename": key, "scale": 2}},
+        config={
+            "displaylogo": False,
+            "modeBarButtons": [["toImage"]],
+            "toImageButtonOptions": {"filename": key, "scale": 2},
+        },
     )
     st.download_button(
         t("common.csv"),

@@ -8,10 +8,22 @@ from core.training.config import TrainConfig
 from core.ui.i18n import t
 
 AT_HAND = ("rank", "alpha", "learning_rate", "max_steps", "batch_size")
-FOLDED = ("dropout", "target_modules", "epochs", "accumulation", "max_length", "warmup", "seed", "eval_rows", "eval_steps")
+FOLDED = (
+    "dropout",
+    "target_modules",
+    "epochs",
+    "accumulation",
+    "max_length",
+    "warmup",
+    "seed",
+    "eval_rows",
+    "eval_steps",
+)
 
 
-def train_fields(fields: tuple[str, ...], defaults: TrainConfig, suggestions: list[str], per_row: int = 3) -> dict[str, Any]:
+def train_fields(
+    fields: tuple[str, ...], defaults: TrainConfig, suggestions: list[str], per_row: int = 3
+) -> dict[str, Any]:
     """Widgets for some fields of the training config; returns their values by name."""
     values: dict[str, Any] = {}
     for first in range(0, len(fields), per_row):

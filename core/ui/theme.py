@@ -36,15 +36,18 @@ def inject() -> None:
 
 _CSS = """
 .stMainBlockContainer { padding-top: 3.2rem; padding-bottom: 3rem; max-width: 1180px; }
+[data-testid="stStatusWidget"] { display: none; }
 h1 { padding-bottom: .1rem !important; }
 .lead { color: color-mix(in srgb, currentColor 70%, transparent); margin: 0 0 .4rem; max-width: 46rem; }
 [class*="st-key-arm-"] { border-top: 3px solid var(--arm) !important; }
 [class*="st-key-arm-"] .stMarkdown p { max-width: 72ch; overflow-wrap: anywhere; }
-.chip { display: inline-flex; align-items: center; gap: .45rem; font-size: .86rem; font-weight: 620; color: var(--arm); }
+.chip { display: inline-flex; align-items: center; gap: .45rem; font-size: .86rem; font-weight: 620;
+  color: var(--arm); }
 .chip::before { content: ""; width: .7rem; height: .7rem; border-radius: 3px; background: var(--arm); }
 .figures { font-size: .8rem; color: color-mix(in srgb, currentColor 68%, transparent);
   font-variant-numeric: tabular-nums; }
-.question { font-weight: 620; font-size: 1.06rem; margin: .9rem 0 .2rem; overflow-wrap: anywhere; white-space: pre-wrap; }
+.question { font-weight: 620; font-size: 1.06rem; min-height: 40px; padding-top: .45rem; overflow-wrap: anywhere;
+  white-space: pre-wrap; }
 .passage { font-size: .88rem; line-height: 1.55; overflow-wrap: anywhere; }
 .passage b { font-variant-numeric: tabular-nums; }
 .waiting { font-size: .9rem; color: color-mix(in srgb, currentColor 68%, transparent); }

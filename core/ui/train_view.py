@@ -9,7 +9,6 @@ from core import charts, jobs
 from core.models import cards, store
 from core.training import config as configs
 from core.training import datasets, runs
-from core.training.config import TrainConfig
 from core.ui import components, forms, shell, theme
 from core.ui.i18n import seconds, show_error, t
 
@@ -47,7 +46,9 @@ def choose_data() -> str:
 
 def _upload() -> None:
     st.markdown(t("finetune.upload_help"))
-    file = st.file_uploader(t("finetune.upload"), ["json", "jsonl", "csv"], label_visibility="collapsed", key="train_file")
+    file = st.file_uploader(
+        t("finetune.upload"), ["json", "jsonl", "csv"], label_visibility="collapsed", key="train_file"
+    )
     if file is None:
         return
     try:
@@ -75,9 +76,7 @@ def form() -> None:
     with st.container(border=True):
         left, right = st.columns(2)
         name = left.text_input(t("fields.name.label"), recipe.name, help=t("fields.name.help"), key="train_name")
-        model = right.selectbox(
-            t("fields.model.label"), names, default, help=t("fields.model.help"), key="train_model"
-        )
+        model = right.selectbox(t("fields.model.label"), names, default, help=t("fields.model.help"), key="train_model")
         targets = cards.card(model).lora_targets
         values = forms.train_fields(forms.AT_HAND, recipe, targets, per_row=5)
         with st.expander(t("finetune.advanced"), icon=":material/settings:"):
@@ -156,7 +155,9 @@ def _curves(run: dict[str, Any]) -> None:
     points, config = runs.metrics(run["id"]), run["config"]
     colors = theme.arm_colors()
     labels = {key: t(f"finetune.chart.{key}") for key in ("title", "step", "loss", "train", "eval")}
-    labels["subtitle"] = t("finetune.chart.subtitle", rows=config["eval_rows"], rank=config["rank"], rate=config["learning_rate"])
+    labels["subtitle"] = t(
+        "finetune.chart.subtitle", rows=config["eval_rows"], rank=config["rank"], rate=config["learning_rate"]
+    )
     figure = charts.loss(points, labels, {"train": colors["base"], "eval": colors["tuned"]}, run.get("steps", 0))
     components.chart(figure, pd.DataFrame(points), f"loss-{run['id']}")
     with st.expander(t("finetune.chart.rate"), icon=":material/show_chart:"):
