@@ -13,9 +13,9 @@ def _figure(title: str, subtitle: str, height: int) -> Any:
     figure.update_layout(
         title={"text": title, "subtitle": {"text": subtitle}, "x": 0, "xanchor": "left", "font": {"size": 15}},
         height=height,
-        margin={"l": 56, "r": 16, "t": 64, "b": 44},
+        margin={"l": 56, "r": 16, "t": 74, "b": 90},
         hovermode="x unified",
-        legend={"orientation": "h", "y": 1.02, "x": 1, "xanchor": "right", "yanchor": "bottom"},
+        legend={"orientation": "h", "y": -0.24, "x": 0, "yanchor": "top"},
         dragmode=False,
     )
     return figure
@@ -30,7 +30,7 @@ def loss(points: Sequence[dict[str, Any]], labels: dict[str, str], colors: dict[
         colors: "train" and "eval".
         steps: length of the step axis; 0: as far as there are points.
     """
-    figure = _figure(labels["title"], labels["subtitle"], 340)
+    figure = _figure(labels["title"], labels["subtitle"], 380)
     for key, name, marker in (("loss", "train", "circle"), ("eval_loss", "eval", "diamond")):
         rows = [point for point in points if key in point]
         figure.add_scatter(
@@ -41,6 +41,7 @@ def loss(points: Sequence[dict[str, Any]], labels: dict[str, str], colors: dict[
             line={"color": colors[name], "width": 2.5 if name == "eval" else 1.8},
             marker={"symbol": marker, "size": 9 if name == "eval" else 4},
             hovertemplate="%{y:.4f}",
+            cliponaxis=False,
         )
     figure.update_xaxes(title=labels["step"], range=[0, steps] if steps else None, gridcolor=GRID, fixedrange=True)
     figure.update_yaxes(title=labels["loss"], rangemode="tozero", gridcolor=GRID, fixedrange=True)
@@ -69,15 +70,17 @@ def score_bars(
     names: Sequence[str],
     labels: dict[str, str],
     colors: Sequence[str],
+    ink: str,
 ) -> Any:
     """Grouped bars of scores with their 95 % intervals as whiskers.
 
     Args:
         arms: each with ``scores``: {metric: {"mean", "low", "high"}}, values from 0 to 1.
         names: an arm's name as shown, and ``colors`` its colour, in the same order.
+        ink: colour of the whiskers.
         labels: texts under "title", "subtitle", "score".
     """
-    figure = _figure(labels["title"], labels["subtitle"], 380)
+    figure = _figure(labels["title"], labels["subtitle"], 420)
     for arm, name, color in zip(arms, names, colors, strict=True):
         scores = [arm["scores"][metric] for metric in metrics]
         means = [score["mean"] for score in scores]
@@ -91,8 +94,9 @@ def score_bars(
                 "symmetric": False,
                 "array": [score["high"] - score["mean"] for score in scores],
                 "arrayminus": [score["mean"] - score["low"] for score in scores],
-                "thickness": 1.6,
-                "width": 5,
+                "thickness": 1.8,
+                "width": 6,
+                "color": ink,
             },
             text=[f"{mean:.2f}" for mean in means],
             textposition="inside",

@@ -129,6 +129,7 @@ def models_list(as_json: Json = False) -> None:
 @models_app.command("download")
 def models_download(
     name: Annotated[str, typer.Argument(help="Catalog name; `embedded`: all that come with the app.")],
+    quiet: Annotated[bool, typer.Option(help="Say nothing when there is nothing to do.")] = False,
 ) -> None:
     """Fetch a model and prepare it for loading."""
     wanted = [c for c in cards.catalog().values() if c.embedded] if name == "embedded" else [cards.card(name)]
@@ -137,6 +138,8 @@ def models_download(
             _note(f"Preparing {card.title} ({card.size / 1e9:.1f} GB on disk)")
             store.prepare(card, _stage)
             _note("")
+        elif quiet:
+            continue
         typer.echo(f"{card.name}: {store.directory(card)}")
 
 

@@ -7,7 +7,6 @@ from core.ui import train_view as view
 from core.ui.i18n import t
 
 shell.enter("finetune")
-shell.model_in_use()
 run_id = view.run_choice(st.query_params.get("run", ""))
 
 if run_id:

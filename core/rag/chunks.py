@@ -60,7 +60,7 @@ def _fit(paragraph: str) -> list[str]:
     parts = [""]
     for sentence in filter(None, _SENTENCE_END.split(paragraph)):
         joint = "" if not parts[-1] or ord(parts[-1][-1]) > 0x2E80 else " "
-        if parts[-1] and len(parts[-1]) + len(sentence) > limit:
+        if parts[-1] and len(parts[-1] + joint + sentence) > limit:
             parts.append("")
             joint = ""
         parts[-1] += joint + sentence

@@ -147,10 +147,16 @@ def search(name: str, query: str, top_k: int = 3, progress: Progress | None = No
     """
     if not query.strip():
         raise UserError("The question is empty.", "Type a question.")
+    from chromadb.errors import NotFoundError
+
     manifest = ensure(name, progress)
     vector = embedding.embed([query], "query", manifest["embedder"])[0]
+    try:
+        found = store.query(manifest["collection"], vector, top_k)
+    except NotFoundError:  # rebuilt since its manifest was read
+        found = store.query(ensure(name, progress)["collection"], vector, top_k)
     passages = []
-    for rank, (_, text, metadata, score) in enumerate(store.query(manifest["collection"], vector, top_k), 1):
+    for rank, (_, text, metadata, score) in enumerate(found, 1):
         heading = "" if metadata["heading"] == "-" else metadata["heading"]
         ranks = {"dense": rank, "lexical": None, "fused": None, "rerank": None}
         passages.append(Passage(text, metadata["source"], round(score, 4), heading, ranks))

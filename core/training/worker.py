@@ -64,6 +64,7 @@ def train(folder: Path, config: TrainConfig) -> dict[str, Any]:
     )
     trainer.remove_callback(PrinterCallback)  # the reporter writes the log
     if eval_rows and not checkpoint:
+        _stage(folder, "measure", 0.0)
         trainer.evaluate()  # where the curve starts
     trainer.train(resume_from_checkpoint=checkpoint)
     _stage(folder, "save", 0.0)

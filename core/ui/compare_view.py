@@ -34,7 +34,11 @@ def form() -> None:
         left, middle, right = st.columns([2, 2, 1])
         ids = list(finished)
         run_id = left.selectbox(
-            t("comparison.run"), ids, index=ids.index(wanted) if wanted in ids else 0, key="compare_run"
+            t("comparison.run"),
+            ids,
+            index=ids.index(wanted) if wanted in ids else 0,
+            format_func=lambda key: components.job_label(key, finished[key]["config"]["name"]),
+            key="compare_run",
         )
         names = list(datasets.listing())
         trained_on = finished[run_id]["config"]["dataset"]
@@ -77,7 +81,9 @@ def choice(current: str) -> str:
         t("comparison.earlier"),
         list(found),
         index=list(found).index(current),
-        format_func=lambda key: f"{key} · {t('status.' + found[key]['status'])} · n = {found[key]['count']}",
+        format_func=lambda key: components.job_label(
+            key, found[key]["dataset"], found[key]["status"], f"n = {found[key]['count']}"
+        ),
         key=f"experiment_choice_{len(found)}",
     )
     if picked != current:
@@ -126,7 +132,7 @@ def _chart(report: dict[str, Any]) -> None:
     colors, names = theme.arm_colors(), [components.arm_label(cell) for cell in cells]
     labels = {key: t(f"comparison.chart.{key}") for key in ("title", "score")}
     labels["subtitle"] = t("comparison.chart.subtitle", n=report["rows"])
-    figure = charts.score_bars(report["arms"], ROUGE, names, labels, [colors[cell] for cell in cells])
+    figure = charts.score_bars(report["arms"], ROUGE, names, labels, [colors[cell] for cell in cells], theme.ink())
     rows = [{"arm": arm["name"], "metric": m, **arm["scores"][m]} for arm in report["arms"] for m in ROUGE]
     components.chart(figure, pd.DataFrame(rows), f"rouge-{report['experiment']}")
 

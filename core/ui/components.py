@@ -31,6 +31,12 @@ def arm_label(arm: str) -> str:
     return t(f"arms.{arm}")
 
 
+def job_label(job_id: str, name: str, status: str = "", more: str = "") -> str:
+    """A run or comparison as lists show it: name, when it was started, status."""
+    began = f"{job_id[4:6]}-{job_id[6:8]} {job_id[9:11]}:{job_id[11:13]}:{job_id[13:15]}"
+    return " · ".join(part for part in (name, began, t(f"status.{status}") if status else "", more) if part)
+
+
 def status_icon(status: str) -> str:
     """A job's status as icon."""
     return f":material/{_ICONS[status]}:"

@@ -20,7 +20,7 @@ def table(language: str) -> dict[str, Any]:
 
 
 def choose_language() -> str:
-    """Settle the visit's language: the address's ``?lang=``, else the one chosen before, the setting's, the browser's."""
+    """Settle the language: the address's ``?lang=``, else the choice made before, the setting's, the browser's."""
     asked = st.query_params.get("lang")
     if "language" not in st.session_state:
         chosen = asked if asked in LANGUAGES else settings().language

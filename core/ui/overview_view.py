@@ -67,4 +67,8 @@ def recent_runs() -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             status = run["status"]
             st.badge(t(f"status.{status}"), icon=components.status_icon(status), color=components.status_color(status))
-            st.page_link(f"pages/{shell.PAGES['finetune'][0]}", label=run["id"], query_params={"run": run["id"]})
+            st.page_link(
+                f"pages/{shell.PAGES['finetune'][0]}",
+                label=components.job_label(run["id"], run["config"]["name"]),
+                query_params={"run": run["id"]},
+            )

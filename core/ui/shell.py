@@ -4,7 +4,6 @@ import hmac
 
 import streamlit as st
 
-from core.models import store
 from core.settings import ROOT, settings
 from core.ui import theme
 from core.ui.i18n import LANGUAGES, choose_language, t
@@ -96,10 +95,3 @@ def enter(name: str) -> None:
             st.query_params["lang"] = st.session_state["language"]
     st.title(t(f"{name}.title"))
     st.html(f'<p class="lead">{t(f"{name}.lead")}</p>')
-
-
-def model_in_use() -> None:
-    """One line that says which model answers, and plainly so when it is the small embedded one."""
-    card = store.default_generator()
-    key = "common.embedded_answers" if card.embedded else "common.model_answers"
-    st.caption(t(key, title=card.title), help=None)

@@ -21,6 +21,11 @@ def arm_colors() -> dict[str, str]:
     return {arm: pair[is_dark()] for arm, pair in ARMS.items()}
 
 
+def ink() -> str:
+    """The text's colour, for marks in charts."""
+    return "#E6E9EF" if is_dark() else "#111827"
+
+
 def _arm_rules() -> str:
     return "\n".join(
         f'[class*="st-key-arm-{arm}-"] {{ --arm: light-dark({light}, {dark}); }}\n'

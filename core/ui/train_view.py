@@ -102,7 +102,7 @@ def run_choice(current: str) -> str:
         t("finetune.runs"),
         list(found),
         index=list(found).index(current),
-        format_func=lambda run_id: f"{run_id} · {t('status.' + found[run_id]['status'])}",
+        format_func=lambda key: components.job_label(key, found[key]["config"]["name"], found[key]["status"]),
         key=f"run_choice_{len(found)}",
     )
     if picked != current:
@@ -147,8 +147,9 @@ def _state(run: dict[str, Any]) -> None:
         "elapsed": seconds(run.get("elapsed")),
         "eta": seconds(run.get("eta")) if status in jobs.LIVE else "–",
     }
-    for cell, (name, value) in zip(st.columns(len(cells)), cells.items(), strict=True):
-        cell.metric(t(f"finetune.cells.{name}"), value)
+    with st.container(horizontal=True, gap="large"):
+        for name, value in cells.items():
+            st.metric(t(f"finetune.cells.{name}"), value, width="content")
 
 
 def _curves(run: dict[str, Any]) -> None:

@@ -80,7 +80,7 @@ def test_no_name_leads_outside(name: str) -> None:
         chats.load(name)
     with pytest.raises(UserError, match="no such conversation"):
         chats.rename(name, "mine")
-    if name != "nowhere":
+    if "/" in name or not name:
         with pytest.raises(UserError, match="no such conversation"):
             chats.delete(name)
     assert secret.exists()

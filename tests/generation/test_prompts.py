@@ -15,7 +15,7 @@ from core.generation.prompts import conversation, encode, encode_within, languag
         ("广州大学在哪里？", "zh"),
         ("What is Llama 2?", "en"),
         ("Llama 2 是什么？", "zh"),
-        ("请解释 retrieval augmented generation 是什么意思", "en"),
+        ("请解释 retrieval augmented generation 是什么意思", "zh"),
         ("Where is 广州?", "zh"),
         ("Where in the world is the university of 广州?", "en"),
         ("", "en"),
