@@ -33,7 +33,7 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(description="Unique name, also the folder's.")
+    name: str = Field(pattern=r"^[^./\\][^/\\]*$", description="Unique name, also the folder's.")
     title: str = Field(description="As people call it.")
     task: Literal["generate", "embed"] = Field(description="What it is for.")
     parameters: int = Field(ge=1, description="Number of weights.")
@@ -55,7 +55,7 @@ def _read(path: Path, changed: float) -> tuple[ModelCard, ...]:
     try:
         entries = tomllib.loads(path.read_text("utf-8")).get("model", [])
         return tuple(ModelCard(**entry) for entry in entries)
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError, TypeError) as error:
         why = str(error).splitlines()[0]
         raise UserError("{path} is not a catalog of model cards: {why}", "Mend it.", path=path, why=why) from error
 

@@ -36,8 +36,14 @@ def is_ready(card: ModelCard) -> bool:
 
 def is_usable(card: ModelCard) -> bool:
     """Whether it is on disk and this version of the app knows its architecture."""
-    known = not card.register_module or importlib.util.find_spec(card.register_module) is not None
-    return known and is_ready(card)
+    return is_ready(card) and (not card.register_module or _importable(card.register_module))
+
+
+def _importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of a package around it
+        return False
 
 
 def _size(path: Path) -> int:

