@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from core import jobs
-from core.errors import UserError, sentence
+from core.errors import UserError, fill, sentence
 from core.models import cards, store
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -28,13 +28,21 @@ def run() -> None:
     """Run the command line; a person's mistake exits with 2, a failure of ours with 1."""
     try:
         app()
-    except UserError:
+    except UserError as error:
+        _complain(error.message, error.hint)
         sys.exit(2)
-    except Exception:
+    except Exception as error:
         import logging
 
         logging.getLogger("yuan").exception("Command failed")
+        _complain(f"This is our fault, not yours: {type(error).__name__}: {error}")
         sys.exit(1)
+
+
+def _complain(message: str, hint: str = "") -> None:
+    typer.echo(f"error: {message}", err=True)
+    if hint:
+        typer.echo(f"hint: {hint}", err=True)
 
 
 def _print(value: Any, as_json: bool, text: Callable[[], str]) -> None:
@@ -49,8 +57,8 @@ def _table(rows: list[dict[str, Any]], columns: list[str]) -> str:
 
 def _note(text: str, end: str = "\n") -> None:
     """Progress goes to stderr, and only where a person looks on."""
-    if sys.stderr.isatty() or end == "\n":
-        pass
+    if sys.stderr.isatty():
+        typer.echo(text + end, nl=False, err=True)
 
 
 def _stage(step: str, share: float) -> None:
@@ -72,7 +80,7 @@ def doctor(as_json: Json = False) -> None:
     from core.settings import settings
 
     packages = ["torch", "transformers", "peft", "sentence-transformers", "chromadb", "streamlit", "datasets"]
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in packages:
         try:
             versions[package] = importlib.metadata.version(package)
@@ -82,8 +90,9 @@ def doctor(as_json: Json = False) -> None:
     missing += [f"model {c.name}" for c in cards.catalog().values() if c.embedded and not store.is_ready(c)]
     if not shutil.which("git"):
         missing.append("program git")
+    machine = asdict(hardware())
     report = {
-        "hardware": asdict(hardware()),
+        "hardware": machine,
         "versions": versions,
         "data_dir": str(settings().data_dir),
         "models": _model_rows(),
@@ -92,7 +101,6 @@ def doctor(as_json: Json = False) -> None:
     }
 
     def text() -> str:
-        machine = report["hardware"]
         gpu = ", ".join(f"{name} ({memory / 2**30:.0f} GiB)" for name, memory in machine["gpus"]) or "none"
         lines = [
             f"machine   {machine['system']}",
@@ -274,6 +282,8 @@ def train(
     }
     _print(report, as_json, lambda: "\n".join(f"{key:<12}{value}" for key, value in report.items()))
     if state["status"] == jobs.FAILED:
+        error = state["error"]
+        _complain(*(fill(error[part], error["values"]) for part in ("message", "hint")))
         raise typer.Exit(1)
 
 

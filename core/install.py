@@ -16,12 +16,32 @@ MINIMUM = (3, 11)
 DISK_NEEDED = 5 * 10**9  # bytes: the CPU build of torch and the rest, and room to unpack them
 
 PROBLEMS = [  # what pip says, what it means, what to do
-    ("No space left on device", "The disk is full.", "Free about 5 GB where this project and the temporary folder lie."),
-    ("No matching distribution found for torch", "This torch is not to be had for this Python.", "Use Python 3.11 to 3.13."),
-    ("Could not find a version", "A pinned package was not found in the index.", "Check the index pip uses (PIP_INDEX_URL)."),
+    (
+        "No space left on device",
+        "The disk is full.",
+        "Free about 5 GB where this project and the temporary folder lie.",
+    ),
+    (
+        "No matching distribution found for torch",
+        "This torch is not to be had for this Python.",
+        "Use Python 3.11 to 3.13.",
+    ),
+    (
+        "Could not find a version",
+        "A pinned package was not found in the index.",
+        "Check the index pip uses (PIP_INDEX_URL).",
+    ),
     ("Read timed out", "The package index answers too slowly.", "Try again, or use a mirror near you (PIP_INDEX_URL)."),
-    ("ConnectionError", "The package index cannot be reached.", "Check the network or the proxy, or set PIP_INDEX_URL."),
-    ("Failed to establish", "The package index cannot be reached.", "Check the network or the proxy, or set PIP_INDEX_URL."),
+    (
+        "ConnectionError",
+        "The package index cannot be reached.",
+        "Check the network or the proxy, or set PIP_INDEX_URL.",
+    ),
+    (
+        "Failed to establish",
+        "The package index cannot be reached.",
+        "Check the network or the proxy, or set PIP_INDEX_URL.",
+    ),
     ("Temporary failure in name", "The package index cannot be reached.", "Check the network or PIP_INDEX_URL."),
     ("Permission denied", "A file could not be written.", "Check who owns this folder and .venv."),
 ]
@@ -66,7 +86,7 @@ def pip_install(names):
     print("Installing the pinned requirements (a few minutes the first time)", flush=True)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     lines = []
-    for raw in process.stdout:
+    for raw in process.stdout or ():
         line = raw.decode("utf-8", "replace").rstrip()
         lines.append(line)
         if line.strip().startswith(("Collecting", "Downloading", "Using cached", "Installing", "Building", "ERROR")):
@@ -78,7 +98,9 @@ def pip_install(names):
         if sign in output:
             fail(message, hint)
     print(output)
-    fail("pip could not install the requirements.", "Its last words are above; mend that and run the same command again.")
+    fail(
+        "pip could not install the requirements.", "Its last words are above; mend that and run the same command again."
+    )
 
 
 def main():

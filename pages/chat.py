@@ -52,8 +52,8 @@ st.caption(t("common.embedded_answers" if card.embedded else "common.model_answe
 for number, kept in enumerate(chat["turns"][:-1] if turn else chat["turns"]):
     view.kept_turn(kept, f"{chat['id']}-{number}")
 
-if error := st.session_state.pop("chat_error", None):
-    show_error(error)
+if failed := st.session_state.pop("chat_error", None):
+    show_error(failed)
 
 typed = st.chat_input(t("chat.placeholder"), disabled=turn is not None, key="chat_input")
 example = ""

@@ -65,8 +65,8 @@ def start(
     ]
     if not arms:
         raise UserError("There is nothing to compare.", "Choose at least one model.")
-    rows = datasets.load(dataset).test
-    rows = [{"input": row["input"], "reference": row["output"]} for row in (rows[:limit] if limit else rows)]
+    asked = datasets.load(dataset).test[: limit or None]
+    rows: list[dict[str, Any]] = [{"input": row["input"], "reference": row["output"]} for row in asked]
     if any(rag):
         count = top_k or card.passages
         for done, row in enumerate(rows):

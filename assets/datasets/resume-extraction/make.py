@@ -156,7 +156,7 @@ def build(seed: int = 2024, train: int = 480, test: int = 120) -> tuple[list[dic
         test: how many rows to judge by; every pattern, shared or held out, comes up equally often.
 
     No name of a person and no sentence occurs twice, within a split or across the two; the foreign names last for
-    about 1,000 rows.
+    about 1,500 rows.
     """
     rng = Random(seed)
     names = set(WORDS["not_names"].split())

@@ -1,0 +1,91 @@
+"""A real fine-tuning run on the embedded model, watched, reloaded, restarted under, compared."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Server, shoot
+from tests.helpers.waiting import eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.embedded]
+
+STEPS = 6
+
+
+def points(page: Any) -> int:
+    """Points of the training loss on the chart."""
+    return page.evaluate("document.querySelector('.js-plotly-plot')?.data?.[0]?.x?.length ?? 0")
+
+
+def state(server: Server) -> dict[str, Any]:
+    [path] = (server.data_dir / "runs").glob("*/state.json")
+    return json.loads(path.read_text("utf-8"))
+
+
+def test_a_run_outlives_reload_and_crash_and_is_compared(server: Server, visit: Callable[..., Any]) -> None:
+    server.start()
+    page = visit("train")
+    steps = page.get_by_role("spinbutton", name="Steps", exact=True)
+    steps.fill(str(STEPS))
+    steps.press("Tab")
+    page.get_by_text("All settings").click()
+    rows = page.get_by_role("spinbutton", name="Test rows on the way")
+    rows.fill("2")
+    rows.press("Tab")
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url("**/train?run=*")
+
+    eventually(lambda: points(page) >= 1, 240)
+    first = points(page)
+    page.reload()  # mid-run
+    page.wait_for_selector("h1")
+    eventually(lambda: points(page) > first, 240)
+    assert state(server)["status"] == "running", "the run ended before the server could be killed under it"
+
+    server.kill()  # mid-run, and not gently
+    server.start()
+    page = visit("train")  # no run in the address: the page finds it
+    eventually(lambda: state(server)["status"] == "finished", 240)
+    page.get_by_text("finished", exact=True).wait_for()
+    eventually(lambda: points(page) == STEPS, 30)
+    shoot(page, "train")
+    assert state(server)["step"] == STEPS
+
+    page.get_by_role("button", name="Compare with base").click()
+    page.wait_for_url("**/compare?*")
+    count = page.get_by_role("spinbutton", name="Rows", exact=True)
+    count.fill("4")
+    count.press("Tab")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.wait_for_url("**experiment=*")
+    page.locator(".js-plotly-plot").wait_for(timeout=240_000)
+    bars = page.evaluate("document.querySelector('.js-plotly-plot').data.map(bar => [bar.x.length, bar.y.length])")
+    assert bars == [[4, 4], [4, 4]]  # four metrics for each of base and fine-tuned
+    assert page.evaluate("document.querySelector('.js-plotly-plot').data[0].error_y.array.length") == 4
+    page.get_by_text("Row by row").wait_for()
+    shoot(page, "compare")
+
+    page.get_by_role("radio", name="中文").click()
+    page.get_by_text("逐行查看").wait_for()
+
+    page.goto(f"{server.url}/train?lang=en")
+    page.get_by_role("button", name="Try it in Chat").click()
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_text("resume-extraction", exact=False).first.wait_for()
+
+
+def test_ones_own_data_is_checked_and_used(server: Server, visit: Callable[..., Any], tmp_path: Path) -> None:
+    server.start()
+    page = visit("train")
+    bad, good = tmp_path / "bad.csv", tmp_path / "good.jsonl"
+    bad.write_text("input,output\nhello,hi\nbye,\n", "utf-8")
+    good.write_text("".join(json.dumps({"input": f"say {i}", "output": str(i)}) + "\n" for i in range(20)), "utf-8")
+    page.get_by_role("button", name="Use your own data").click()
+    page.locator('input[type="file"]').set_input_files(bad)
+    page.get_by_text("bad.csv, row 2: the column “output” is empty.").wait_for()
+    page.locator('input[type="file"]').set_input_files(good)
+    page.get_by_role("button", name="Use these 20 rows").click()
+    page.get_by_text("18 rows to train on, 2 to test on").wait_for()

@@ -1,0 +1,229 @@
+"""Every page, run by Streamlit's own test harness: what it shows first, in both languages, and its main button."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest
+
+from core import files, jobs
+from core.generation import chats
+from core.models.cards import ModelCard
+from core.settings import ROOT, settings
+from core.training import config, datasets, runs
+from tests.helpers.waiting import eventually
+
+PAGES = {"overview": None, "chat": "pages/chat.py", "finetune": "pages/train.py", "comparison": "pages/compare.py"}
+
+
+@pytest.fixture(autouse=True)
+def server_that_has_been_visited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The harness plays a fresh server before every single run; a real one is fresh once (tests/e2e looks at that)."""
+    create = PagesManager.__init__
+
+    def visited(self: PagesManager, *args: Any, **kwargs: Any) -> None:
+        PagesManager.uses_pages_directory = False
+        create(self, *args, **kwargs)
+
+    monkeypatch.setattr(PagesManager, "__init__", visited)
+
+
+def words(language: str) -> dict:
+    return tomllib.loads((ROOT / "assets" / "locales" / f"{language}.toml").read_text("utf-8"))
+
+
+def opened(page: str, language: str = "en", **query: str) -> AppTest:
+    """The app with a page on screen."""
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
+    app.query_params["lang"] = language
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    if PAGES[page]:
+        app.switch_page(PAGES[page])
+        for key, value in query.items():
+            app.query_params[key] = value
+        app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("page", list(PAGES))
+def test_a_page_opens_with_its_title(page: str, language: str) -> None:
+    app = opened(page, language)
+    assert app.title[0].value == words(language)[page]["title"]
+
+
+def test_the_language_is_switched_live_and_kept() -> None:
+    app = opened("overview", "zh")
+    app.segmented_control(key="language_choice").set_value("en").run()
+    assert app.title[0].value == words("en")["overview"]["title"]
+    assert app.query_params["lang"] == "en"
+
+
+def test_the_password_hides_everything_until_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YUAN_PASSWORD", "plum")
+    settings.cache_clear()
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60).run()
+    assert len(app.title) == 1 and not app.button
+    app.text_input(key="gate").set_value("pear").run()
+    assert app.error and not app.button
+    app.text_input(key="gate").set_value("plum").run()
+    assert not app.exception and app.button(key="go_chat")
+
+
+def test_the_overview_shows_models_and_runs(own_data_dir: Path) -> None:
+    folder = own_data_dir / "runs" / "20260102-030405-mine-abcd"
+    config.save(config.make({"dataset": "resume-extraction", "name": "mine"}), folder / "config.toml")
+    jobs.create(folder)
+    jobs.update(folder, status=jobs.FINISHED)
+    app = opened("overview")
+    shown = " ".join(element.value for element in app.markdown)
+    assert "SmolLM2" in shown and "Yuan2-2B-Mars" in shown
+    assert words("en")["overview"]["state"]["absent"] in shown
+
+
+def test_a_kept_conversation_is_shown_again() -> None:
+    chat = chats.new()
+    answer = {"rag": False, "model": "tiny", "adapter": None, "text": "It is a plum.", "tokens": 5, "seconds": 1.0}
+    answer |= {"first_token_seconds": 0.5, "finish": "end", "passages": []}
+    chat["turns"] = [{"question": "What is it?", "asked": 0.0, "answers": [answer]}]
+    chats.save(chat)
+    app = opened("chat", chat=chat["id"])
+    assert "It is a plum." in [element.value for element in app.markdown]
+
+
+def test_an_unknown_conversation_is_a_sentence_not_a_crash() -> None:
+    app = opened("chat", chat="../../etc/passwd")
+    assert app.error and not app.exception
+
+
+def test_the_form_refuses_what_the_config_refuses(tiny_card: ModelCard) -> None:
+    app = opened("finetune")
+    app.text_input(key="train_name").set_value(" " * 61).run()
+    app.button(key="train_start").click().run()
+    assert app.error and not runs.listing()
+
+
+def test_the_form_starts_a_run_that_finishes(tiny_card: ModelCard) -> None:
+    rows = [{"input": f"say {i}", "output": str(i)} for i in range(12)]
+    name = datasets.add("numbers", rows)
+    app = opened("finetune")
+    app.selectbox(key="train_dataset").set_value(name)
+    app.selectbox(key="train_model").set_value("tiny").run()
+    app.number_input(key="train_max_steps").set_value(2)
+    app.button(key="train_start").click().run()
+    assert not app.exception and not app.error
+    [run] = runs.listing()
+    assert app.query_params["run"] == run["id"]
+    assert jobs.wait(runs.folder(run["id"]))["status"] == jobs.FINISHED
+    app.run()
+    assert app.button(key="to_chat") and app.button(key="to_compare")
+
+
+def test_a_failed_run_says_why_in_the_language_of_the_screen(own_data_dir: Path) -> None:
+    folder = own_data_dir / "runs" / "20260102-030405-mine-abcd"
+    config.save(config.make({"dataset": "resume-extraction", "name": "mine"}), folder / "config.toml")
+    files.write_json(folder / "state.json", {"status": jobs.RUNNING, "created": 0.0})
+    files.write_json(folder / "process.json", {"pid": 2**22 + 1, "create_time": 4e9})
+    app = opened("finetune", "zh", run=folder.name)
+    assert "工作进程突然结束" in app.error[0].value
+
+
+def test_compare_sends_the_first_visitor_to_train() -> None:
+    app = opened("comparison")
+    assert words("en")["comparison"]["empty"] in [element.value for element in app.markdown]
+
+
+def test_compare_shows_a_finished_experiment(own_data_dir: Path) -> None:
+    folder = own_data_dir / "experiments" / "20260102-030405-mine-abcd"
+    arms = [{"adapter": "", "path": "", "rag": False}, {"adapter": "r1", "path": "x", "rag": False}]
+    rows = [{"input": f"q{i}", "reference": "r"} for i in range(3)]
+    inputs = {"dataset": "mine", "model": "m", "kb": "", "arms": arms, "rows": rows}
+    files.write_json(folder / "inputs.json", inputs)
+    jobs.create(folder, done=6, total=6)
+    jobs.update(folder, status=jobs.FINISHED)
+    for row in range(3):
+        for arm, score in (("base", 0.1 * row), ("r1", 0.5 + 0.1 * row)):
+            scores = dict.fromkeys(("rouge1", "rouge2", "rougeL", "rougeLsum"), score)
+            line = {"row": row, "arm": arm, "text": f"{arm} says {row}", "seconds": 1.0, "scores": scores}
+            files.append_jsonl(folder / "answers.jsonl", line)
+    app = opened("comparison")
+    text = " ".join(element.value for element in app.markdown)
+    assert "+0.500" in text and words("en")["comparison"]["contrast"]["clear"].split(".")[-2] in text
+    assert len(app.dataframe[0].value) == 3
+
+
+def test_the_overview_loads_no_model_library() -> None:
+    """In a process of its own, since other tests have loaded them all."""
+    script = f"""
+import sys, json
+from streamlit.testing.v1 import AppTest
+import streamlit_app
+app = AppTest.from_file({str(ROOT / "streamlit_app.py")!r}, default_timeout=60).run()
+assert app.title and not app.exception, app.exception
+print(json.dumps([name for name in ("torch", "transformers", "chromadb", "peft") if name in sys.modules]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_both_languages_have_the_same_words() -> None:
+    def keys(table: dict, path: str = "") -> set[str]:
+        found = set()
+        for key, value in table.items():
+            found |= keys(value, f"{path}{key}.") if isinstance(value, dict) else {path + key}
+        return found
+
+    english, chinese = words("en"), words("zh")
+    assert "errors" not in english  # core speaks English itself
+    chinese.pop("errors")
+    assert keys(english) == keys(chinese)
+
+
+def test_placeholders_agree_between_the_languages() -> None:
+    import re
+
+    def holes(table: dict, path: str = "") -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for key, value in table.items():
+            if isinstance(value, dict):
+                found |= holes(value, f"{path}{key}.")
+            else:
+                found[path + key] = set(re.findall(r"{(\w+)}", value))
+        return found
+
+    chinese = words("zh")
+    for english, translated in chinese.pop("errors").items():
+        assert set(re.findall(r"{(\w+)}", english)) == set(re.findall(r"{(\w+)}", translated)), english
+    assert holes(words("en")) == holes(chinese)
+
+
+def test_every_field_of_the_training_config_has_its_words_and_its_place() -> None:
+    from core.ui import forms
+
+    fields = set(config.TrainConfig.model_fields)
+    assert fields == {"name", "model", "dataset", *forms.AT_HAND, *forms.FOLDED}
+    for language in ("en", "zh"):
+        assert fields == set(words(language)["fields"])
+
+
+def test_a_turn_is_found_again_while_it_is_answered(tiny_card: ModelCard) -> None:
+    """The page of a second visit shows the kept answer of a question asked on another one."""
+    from core.generation import turns
+    from core.generation.ask import Arm
+    from core.generation.engine import Engine, Options
+
+    chat = chats.new()
+    question = turns.Question("hello", "tiny", [Arm(False)], options=Options(max_new_tokens=8))
+    turns.start(Engine(), chat, question)
+    eventually(lambda: turns.live(chat["id"]) is None)
+    app = opened("chat", chat=chat["id"])
+    assert any("tokens/s" in element.body for element in app.get("html"))

@@ -1,0 +1,203 @@
+"""The command line as others script against it: one JSON object, words on stderr, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from core import cli
+from core.models.cards import ModelCard
+from core.settings import ROOT, settings
+from tests.helpers import training
+
+
+def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """``python -m core …`` in a process of its own, as a person runs it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "core", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def quick(*arguments: str) -> Any:
+    """The same in this process, for what is not about the process: its JSON."""
+    result: Result = CliRunner().invoke(cli.app, [*arguments, "--json"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_json_is_one_object_and_nothing_else(tiny_card: ModelCard) -> None:
+    done = run("models", "list", "--json")
+    rows = {row["name"]: row for row in json.loads(done.stdout)["models"]}
+    assert rows["tiny"] == {
+        "name": "tiny",
+        "title": "Tiny tiny",
+        "task": "generate",
+        "parameters": 1000,
+        "size": 1000000,
+        "license": "none",
+        "state": "ready",
+        "source": f"path:{tiny_card.sources[0].id}",
+    }
+    assert rows["Yuan2-2B-Mars"]["state"] == "not downloaded"
+    assert done.stderr == ""
+
+
+def test_a_persons_mistake_is_two_lines_on_stderr_and_exit_code_two() -> None:
+    done = run("runs", "show", "nowhere", "--json", code=2)
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "error: There is no “nowhere” here.",
+        "hint: Look at the list for the names that exist.",
+    ]
+
+
+def test_a_failure_of_ours_is_said_so_with_exit_code_one(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "sitecustomize.py").write_text(
+        "import core.models.store as s\ndef boom(*a): raise RuntimeError('boom')\ns.default_generator = boom\n", "utf-8"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(broken), str(ROOT)])}
+    command = [sys.executable, "-m", "core", "doctor", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout == ""
+    assert "error: This is our fault, not yours: RuntimeError: boom" in done.stderr.splitlines()
+
+
+def test_a_wrong_option_is_a_persons_mistake_too() -> None:
+    assert "No such option" in run("doctor", "--nonsense", code=2).stderr
+
+
+def test_doctor_tells_hardware_versions_and_what_is_missing(tiny_card: ModelCard) -> None:
+    report = quick("doctor")
+    assert set(report) == {"hardware", "versions", "data_dir", "models", "default_model", "missing"}
+    assert report["hardware"]["cores"] >= 1
+    assert report["data_dir"] == str(settings().data_dir)
+    assert report["default_model"] == "tiny"
+    assert report["versions"]["torch"]
+    assert {"model SmolLM2-135M-Instruct", "model multilingual-e5-small"} <= set(report["missing"])
+    text = CliRunner().invoke(cli.app, ["doctor"], catch_exceptions=False).stdout
+    assert "model SmolLM2-135M-Instruct" in text
+    assert "answers   tiny" in text
+
+
+def test_a_model_is_downloaded_once_and_removed(tiny_card: ModelCard) -> None:
+    run("models", "remove", "tiny")
+    assert next(r for r in quick("models", "list")["models"] if r["name"] == "tiny")["state"] == "not downloaded"
+    assert run("models", "download", "tiny").stdout.startswith("tiny: ")
+    assert next(r for r in quick("models", "list")["models"] if r["name"] == "tiny")["state"] == "ready"
+    assert "is not on this disk" in run("models", "remove", "multilingual-e5-small", code=2).stderr
+
+
+def test_nothing_yet_is_an_empty_list() -> None:
+    assert quick("runs", "list") == {"runs": []}
+    rows = quick("kb", "list")["knowledge_bases"]
+    assert [(row["name"], row["shipped"], row["ready"]) for row in rows] == [
+        ("guangzhou", True, False),
+        ("llama2", True, False),
+    ]
+
+
+def test_a_knowledge_base_is_built_searched_scored_and_removed(tiny_embedder: ModelCard, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("A llama carries loads.", "utf-8")
+    (tmp_path / "b.md").write_text("广州塔在广州。", "utf-8")
+    (tmp_path / "qa.jsonl").write_text('{"question": "A llama carries loads.", "source": "a.md"}\n', "utf-8")
+    built = CliRunner().invoke(cli.app, ["kb", "build", "库", str(tmp_path / "a.md"), str(tmp_path / "b.md")])
+    assert built.stdout == "库: 2 documents, 2 chunks\n"
+    found = quick("kb", "search", "库", "A llama carries loads.", "--top-k", "1")["results"]
+    assert len(found) == 1
+    assert (found[0]["source"], found[0]["text"]) == ("a.md", "A llama carries loads.")
+    assert set(found[0]["ranks"]) == {"dense", "lexical", "fused", "rerank"}
+    report = quick("kb", "eval", "库", str(tmp_path / "qa.jsonl"))
+    assert report["stages"]["dense"]["hit@1"] == 1.0
+    assert CliRunner().invoke(cli.app, ["kb", "remove", "库"]).exit_code == 0
+    assert not any(row["name"] == "库" for row in quick("kb", "list")["knowledge_bases"])
+
+
+def test_ask_answers_with_its_figures(tiny_card: ModelCard) -> None:
+    report = quick("ask", "What is a llama?", "--max-new-tokens", "5")
+    assert report["question"] == "What is a llama?"
+    (answer,) = report["answers"]
+    assert {"rag", "model", "adapter", "text", "tokens", "seconds", "first_token_seconds", "passages"} <= set(answer)
+    assert (answer["rag"], answer["model"], answer["adapter"], answer["passages"]) == (False, "tiny", None, [])
+    assert 0 < answer["tokens"] <= 5
+
+
+def test_ask_compares_without_and_with_a_knowledge_base(
+    tiny_card: ModelCard, tiny_embedder: ModelCard, tmp_path: Path
+) -> None:
+    (tmp_path / "a.md").write_text("A llama carries loads.", "utf-8")
+    CliRunner().invoke(cli.app, ["kb", "build", "kb", str(tmp_path / "a.md")], catch_exceptions=False)
+    answers = quick("ask", "What is a llama?", "--kb", "kb", "--compare", "--max-new-tokens", "8")["answers"]
+    assert [answer["rag"] for answer in answers] == [False, True]
+    assert answers[0]["passages"] == []
+    assert answers[1]["passages"][0]["source"] == "a.md"
+    assert answers[0]["text"] != answers[1]["text"]
+
+
+def test_ask_says_what_is_missing() -> None:
+    assert "Add --kb NAME" in run("ask", "Hi", "--compare", code=2).stderr
+    assert "Known models" in run("ask", "Hi", "--model", "gpt-9", code=2).stderr
+
+
+def test_train_compare_export_and_delete(tiny_card: ModelCard, tmp_path: Path) -> None:
+    """A person's whole way through fine-tuning, each step a process of its own."""
+    dataset = training.dataset_file(tmp_path)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f'dataset = "{dataset}"\nbatch_size = 2\nmax_length = 64\neval_rows = 2\neval_steps = 2\n', "utf-8"
+    )
+    done = run("train", str(recipe), "--set", "max_steps=4", "--set", "name=mine", "--wait", "--json")
+    report = json.loads(done.stdout)
+    assert set(report) == {"run", "status", "train_loss", "eval_loss", "steps", "seconds", "adapter"}
+    assert (report["status"], report["steps"]) == ("finished", 4)
+    assert Path(report["adapter"], "adapter_config.json").is_file()
+    assert report["train_loss"] > 0
+    assert report["eval_loss"] > 0
+    assert done.stderr == ""
+
+    name = report["run"]
+    assert [row["id"] for row in quick("runs", "list")["runs"]] == [name]
+    assert [point["step"] for point in quick("runs", "show", name)["metrics"] if "loss" in point] == [1, 2, 3, 4]
+    assert len(quick("ask", "Hi", "--adapter", name, "--max-new-tokens", "3")["answers"]) == 1
+
+    out = tmp_path / "out"
+    arguments = ["compare", "--dataset", str(dataset), "--models", f"base,{name}", "--limit", "2", "--out", str(out)]
+    compared = json.loads(run(*arguments, "--json").stdout)
+    assert [arm["name"] for arm in compared["arms"]] == ["base", name]
+    assert {"a", "b", "metric", "delta", "low", "high", "p"} <= set(compared["contrasts"][0])
+    assert json.loads((out / "results.json").read_text("utf-8")) == compared
+
+    target = Path(run("runs", "export", name, str(tmp_path / "mine.zip")).stdout.strip())
+    assert target.is_file()
+    assert "is finished" in run("runs", "resume", name, code=2).stderr
+    assert "not running any more" in run("runs", "stop", name, code=2).stderr
+    run("runs", "delete", name)
+    assert quick("runs", "list") == {"runs": []}
+
+
+def test_training_that_cannot_start_says_why(tiny_card: ModelCard, tmp_path: Path) -> None:
+    assert "hint: Recipes: " in run("train", "nowhere", code=2).stderr
+    assert "error: rank = 0: " in run("train", "resume-extraction", "--set", "rank=0", code=2).stderr
+
+
+def test_a_training_that_fails_says_why(tiny_card: ModelCard, tmp_path: Path) -> None:
+    dataset = training.dataset_file(tmp_path)
+    (tmp_path / "recipe.toml").write_text(f'dataset = "{dataset}"\ntarget_modules = ["nope"]\n', "utf-8")
+    done = run("train", str(tmp_path / "recipe.toml"), "--wait", "--json", code=1)
+    assert json.loads(done.stdout)["status"] == "failed"
+    assert "error: tiny has no layers named nope." in done.stderr
+    assert "hint: Choose among: q_proj" in done.stderr
+
+
+@pytest.mark.parametrize("switch", ["maybe", "on,", ""])
+def test_compare_knows_its_switches(switch: str) -> None:
+    assert "--rag" in run("compare", "--rag", switch, code=2).stderr
