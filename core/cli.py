@@ -177,8 +177,9 @@ def ask(
 
     if compare and not kb:
         raise UserError("--compare needs a knowledge base.", "Add --kb NAME.")
-    card = cards.card(model) if model else store.default_generator()
-    path = runs.adapter(adapter) if adapter else None
+    name = model or (runs.show(adapter)["config"]["model"] if adapter else "")
+    card = cards.card(name) if name else store.default_generator()
+    path = runs.adapter(adapter, card.name) if adapter else None
     arms = [asking.Arm(use, adapter, path) for use in ([False, True] if compare else [bool(kb)])]
     passages = [p.as_dict() for p in knowledge.search(kb, question, top_k or card.passages, _count)] if kb else []
     options = Options(max_new_tokens=max_new_tokens, temperature=temperature)

@@ -66,7 +66,7 @@ if not chat["turns"]:
 
 if asked := typed or example:
     try:
-        arms = view.mode_arms(mode, chosen["adapter"])
+        arms = view.mode_arms(mode, chosen["adapter"], chosen["model"])
         retrieve = view.retriever(kb, chosen["top_k"], asked) if mode != "without" else None
         options = Options(max_new_tokens=chosen["max_new_tokens"], temperature=chosen["temperature"])
         turns.start(resources.engine(), chat, turns.Question(asked, chosen["model"], arms, retrieve, options))

@@ -46,10 +46,10 @@ def load(chat_id: str) -> Chat:
     return chat
 
 
-def listing() -> list[Chat]:
-    """All conversations, the one used last first."""
-    found = [files.read_json(path) for path in settings().chats_dir.glob("*.json")]
-    return sorted((chat for chat in found if chat), key=lambda chat: chat["updated"], reverse=True)
+def listing(limit: int = 0) -> list[Chat]:
+    """Conversations, the one used last first; at most ``limit`` (0: all)."""
+    paths = sorted(settings().chats_dir.glob("*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    return [chat for path in paths[: limit or None] if (chat := files.read_json(path))]
 
 
 def rename(chat_id: str, title: str) -> None:

@@ -65,15 +65,23 @@ def log_tail(run_id: str, lines: int = 12) -> str:
     return files.tail(folder(run_id) / "log.txt", lines)
 
 
-def adapter(run_id: str) -> Path:
+def adapter(run_id: str, model: str = "") -> Path:
     """Directory of the run's adapter weights.
 
+    Args:
+        model: the base model it is to be used on; empty: not checked.
+
     Raises:
-        UserError: the run has none (yet).
+        UserError: the run has none (yet), or adapts another base model.
     """
     path = folder(run_id) / "adapter"
     if not path.is_dir():
         raise UserError("Run {run} has no adapter yet.", "Wait until it is finished.", run=run_id)
+    base = show(run_id)["config"]["model"]
+    if model and base != model:
+        raise UserError(
+            "Run {run} adapts {base}, not {model}.", "Choose that model.", run=run_id, base=base, model=model
+        )
     return path
 
 

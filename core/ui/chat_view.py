@@ -18,9 +18,9 @@ MODES = ("both", "without", "with")
 REDRAW = 0.05  # seconds between two looks at a growing answer
 
 
-def mode_arms(mode: str, adapter: str) -> list[Arm]:
+def mode_arms(mode: str, adapter: str, model: str) -> list[Arm]:
     """The arms of a chat mode."""
-    path = runs.adapter(adapter) if adapter else None
+    path = runs.adapter(adapter, model) if adapter else None
     return [Arm(rag, adapter, path) for rag in {"both": (False, True), "without": (False,), "with": (True,)}[mode]]
 
 
@@ -139,7 +139,7 @@ def conversations(current: str) -> None:
     with st.sidebar:
         if st.button(t("chat.new"), icon=":material/add:", width="stretch", key="new_chat"):
             _open("")
-        for chat in chats.listing()[:30]:
+        for chat in chats.listing(30):
             chosen = chat["id"] == current
             kind = "secondary" if chosen else "tertiary"
             if st.button(chat["title"], key=f"open-{chat['id']}", type=kind, width="stretch") and not chosen:

@@ -128,7 +128,7 @@ def test_an_unknown_model_names_the_known_ones(engine: Engine) -> None:
 
 
 def test_after_an_exception_in_generation_the_next_call_is_right(engine: Engine, tiny_adapters: list[Path]) -> None:
-    """PEFT's per-row hooks survive an exception; the next call must not go through the wrong adapter."""
+    """PEFT's per-row hooks survive an exception; the next call must not go through the broken one's adapters."""
     right = run(engine, [request(QUESTIONS[0]), request(QUESTIONS[1], tiny_adapters[0])])
     layer = engine._model.get_base_model().model.layers[1]
     handle = layer.register_forward_hook(lambda *_: (_ for _ in ()).throw(RuntimeError("boom")))
@@ -139,6 +139,7 @@ def test_after_an_exception_in_generation_the_next_call_is_right(engine: Engine,
     handle.remove()
     again = run(engine, [request(QUESTIONS[0]), request(QUESTIONS[1], tiny_adapters[0])])
     assert texts(again) == texts(right)
+    assert not any(module._forward_pre_hooks for module in engine._model.modules()), "hooks of the broken call are left"
 
 
 def test_the_length_limit_is_counted_and_named(engine: Engine) -> None:
