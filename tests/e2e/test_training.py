@@ -49,7 +49,7 @@ def test_a_run_outlives_reload_and_crash_and_is_compared(server: Server, visit: 
     server.start()
     page = visit("train")  # no run in the address: the page finds it
     eventually(lambda: state(server)["status"] == "finished", 240)
-    page.get_by_text("finished", exact=True).wait_for()
+    page.get_by_role("button", name="Compare with base").wait_for()
     eventually(lambda: points(page) == STEPS, 30)
     shoot(page, "train")
     assert state(server)["step"] == STEPS
@@ -73,8 +73,11 @@ def test_a_run_outlives_reload_and_crash_and_is_compared(server: Server, visit: 
 
     page.goto(f"{server.url}/train?lang=en")
     page.get_by_role("button", name="Try it in Chat").click()
-    page.get_by_role("button", name="Settings").click()
-    page.get_by_text("resume-extraction", exact=False).first.wait_for()
+    page.get_by_text("Without", exact=True).click()
+    box = page.get_by_placeholder("Ask something…")
+    box.fill("提取简历信息：\n王小明，硕士学历，现任工程师。")
+    box.press("Enter")
+    page.locator('[class*="st-key-arm-tuned-"] .figures', has_text="SmolLM2 135M Instruct + ").wait_for()
 
 
 def test_ones_own_data_is_checked_and_used(server: Server, visit: Callable[..., Any], tmp_path: Path) -> None:
