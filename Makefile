@@ -5,7 +5,8 @@ PYTHON  ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
              $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV    := .venv/bin
 
-.PHONY: run test install dev check
+# make screenshots: the pictures of the README, taken by the browser tests.
+.PHONY: run test install dev check screenshots
 
 run: install
 	@$(VENV)/python -m core models download embedded --quiet
@@ -19,6 +20,9 @@ dev:
 
 test: dev
 	@$(VENV)/python -m pytest
+
+screenshots: dev
+	@YUAN_REQUIRE_BROWSER=1 YUAN_SCREENSHOTS=docs/screenshots $(VENV)/python -m pytest tests/e2e
 
 check: dev
 	@$(VENV)/ruff format --check . && $(VENV)/ruff check . && $(VENV)/mypy && $(VENV)/lint-imports

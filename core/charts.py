@@ -13,7 +13,7 @@ def _figure(title: str, subtitle: str, height: int) -> Any:
     figure.update_layout(
         title={"text": title, "subtitle": {"text": subtitle}, "x": 0, "xanchor": "left", "font": {"size": 15}},
         height=height,
-        margin={"l": 56, "r": 16, "t": 74, "b": 90},
+        margin={"l": 56, "r": 16, "t": 86, "b": 90},
         hovermode="x unified",
         legend={"orientation": "h", "y": -0.24, "x": 0, "yanchor": "top"},
         dragmode=False,

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,14 @@ app.add_typer(models_app, name="models")
 app.add_typer(kb_app, name="kb")
 app.add_typer(runs_app, name="runs")
 
+
+class Strategy(StrEnum):
+    """Prompt strategies."""
+
+    ZERO_SHOT = "zero-shot"
+
+
+StrategyOption = Annotated[Strategy, typer.Option("--strategy", help="How the question is put.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -167,6 +176,7 @@ def ask(
     top_k: Annotated[int, typer.Option(help="Passages to read; 0: what suits the model.")] = 0,
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 256,
     temperature: Annotated[float, typer.Option(help="0: greedy, repeats exactly.")] = 0.0,
+    strategy: StrategyOption = Strategy.ZERO_SHOT,
     as_json: Json = False,
 ) -> None:
     """Ask a question, with or without a knowledge base, or both at once."""
@@ -230,17 +240,18 @@ def kb_search(
     name: str,
     query: str,
     top_k: Annotated[int, typer.Option(min=1)] = 5,
+    stages: Annotated[bool, typer.Option(help="Show the rank at each stage of retrieval.")] = False,
     as_json: Json = False,
 ) -> None:
     """The passages nearest to a question."""
     from core.rag import knowledge
 
     found = [passage.as_dict() for passage in knowledge.search(name, query, top_k, _count)]
-    _print(
-        {"results": found},
-        as_json,
-        lambda: "\n".join(f"{p['score']:.3f}  {p['source']}  {p['text'][:120]}" for p in found),
-    )
+    rows = [
+        {"score": p["score"], **(p["ranks"] if stages else {}), "source": p["source"], "text": p["text"][:100]}
+        for p in found
+    ]
+    _print({"results": found}, as_json, lambda: _table(rows, list(rows[0])) if rows else "")
 
 
 @kb_app.command("eval")
@@ -353,6 +364,7 @@ def compare(
     models: Annotated[str, typer.Option(help="base and run ids, separated by commas.")] = "base",
     kb: Annotated[str, typer.Option(help="Knowledge base for the arms that use one.")] = "",
     rag: Annotated[str, typer.Option(help="off, on, or off,on.")] = "off",
+    strategy: StrategyOption = Strategy.ZERO_SHOT,
     limit: Annotated[int, typer.Option(min=0, help="At most so many rows; 0: all.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Also write results and answers into this folder.")] = None,
     as_json: Json = False,

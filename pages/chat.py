@@ -4,7 +4,6 @@ import streamlit as st
 
 from core.errors import UserError
 from core.generation import chats, turns
-from core.generation.engine import Options
 from core.models import cards
 from core.rag import knowledge
 from core.ui import chat_view as view
@@ -32,15 +31,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         label_visibility="collapsed",
     )
     bases = [row["name"] for row in knowledge.listing()]
-    kb = st.selectbox(
-        t("chat.kb"),
-        bases,
-        index=bases.index("llama2") if "llama2" in bases else 0,
-        format_func=lambda name: t("chat.kb_named", name=name),
-        key="chat_kb",
-        width=240,
-        label_visibility="collapsed",
-    )
+    kb = view.choose_kb(bases, chat)
     chosen = view.settings_popover()
     if chat["turns"]:
         view.manage(chat)
@@ -56,20 +47,11 @@ if failed := st.session_state.pop("chat_error", None):
     show_error(failed)
 
 typed = st.chat_input(t("chat.placeholder"), disabled=turn is not None, key="chat_input")
-example = ""
-if not chat["turns"]:
-    with st.container(border=True, key="chat_empty"):
-        st.markdown(t("chat.empty"))
-        for name, text in (("llama2", t("chat.examples.llama2")), ("guangzhou", t("chat.examples.guangzhou"))):
-            if name in bases and st.button(text, icon=":material/arrow_forward:", key=f"example-{name}"):
-                example, kb = text, name
+example = "" if chat["turns"] else view.empty_state(bases)
 
 if asked := typed or example:
     try:
-        arms = view.mode_arms(mode, chosen["adapter"], chosen["model"])
-        retrieve = view.retriever(kb, chosen["top_k"], asked) if mode != "without" else None
-        options = Options(max_new_tokens=chosen["max_new_tokens"], temperature=chosen["temperature"])
-        turns.start(resources.engine(), chat, turns.Question(asked, chosen["model"], arms, retrieve, options))
+        view.ask(resources.engine(), chat, asked, mode, view.EXAMPLES.get(example, kb), chosen)
         st.query_params["chat"] = chat["id"]
         st.rerun()
     except Exception as error:

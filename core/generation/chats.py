@@ -10,7 +10,7 @@ from core.errors import UserError
 from core.settings import settings
 
 Chat = dict[str, Any]
-"""{"id", "title", "created", "updated", "turns": [{"question", "asked", "answers": [records of ask.record]}]}"""
+"""{"id", "title", "created", "updated", "turns": [{"question", "asked", "kb", "answers": [records of ask.record]}]}"""
 
 
 def _path(chat_id: str) -> Path:

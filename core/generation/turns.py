@@ -26,12 +26,13 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: of which model and arms, with which passages, how."""
+    """What is asked: of which model and arms, with which passages (of the knowledge base named), how."""
 
     text: str
     model: str
     arms: Sequence[Arm]
     retrieve: Retrieve | None = None
+    kb: str = ""
     options: Options | None = None
 
 
@@ -49,7 +50,8 @@ class Turn:
         self._done = threading.Event()
         # The earlier turns as each column saw them, before this one joins them.
         self._histories = [chats.history(chat, arm.rag) for arm in question.arms]
-        self._entry: dict[str, Any] = {"question": question.text, "asked": time.time(), "answers": []}
+        self._entry: dict[str, Any] = {"question": question.text, "asked": time.time(), "kb": question.kb}
+        self._entry["answers"] = []
         chat["turns"].append(self._entry)
 
     @property

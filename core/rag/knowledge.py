@@ -15,7 +15,7 @@ from core.models.store import default_embedder
 from core.rag import chunks, embedding, store
 from core.settings import settings
 
-FORMAT = 1  # raise it when chunking changes, and shipped knowledge bases are rebuilt on their next use
+FORMAT = 2  # raise it when chunking changes, and shipped knowledge bases are rebuilt on their next use
 Progress = Callable[[int, int], None]
 
 
@@ -98,8 +98,9 @@ def build(name: str, paths: Sequence[Path], progress: Progress | None = None) ->
     settings().kb_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(settings().kb_dir / ".build.lock"):
         previous = files.read_json(_manifest_path(name))
-        texts = [f"{piece.heading}\n{piece.text}" if piece.heading else piece.text for piece in pieces]
-        vectors = embedding.embed(texts, "passage", embedder, progress)
+        # Headings are kept for the reader only: with them before the text, MRR over the shipped English questions
+        # fell from 0.967 to 0.942.
+        vectors = embedding.embed([piece.text for piece in pieces], "passage", embedder, progress)
         collection = f"kb-{_manifest_path(name).stem}-{time.time_ns():x}"
         store.create(collection)
         metadatas = [{"source": piece.source, "heading": piece.heading or "-"} for piece in pieces]

@@ -5,8 +5,9 @@ from typing import Any
 
 import streamlit as st
 
-from core.generation import chats
+from core.generation import chats, turns
 from core.generation.ask import Arm
+from core.generation.engine import Engine, Options
 from core.generation.turns import Turn
 from core.models import cards, store
 from core.rag import knowledge
@@ -15,13 +16,52 @@ from core.ui import components
 from core.ui.i18n import seconds, show_error, t
 
 MODES = ("both", "without", "with")
+EXAMPLES = {"What is Llama 2?": "llama2", "介绍一下广州大学": "guangzhou"}  # question → knowledge base
 REDRAW = 0.05  # seconds between two looks at a growing answer
 
 
-def mode_arms(mode: str, adapter: str, model: str) -> list[Arm]:
-    """The arms of a chat mode."""
+def ask(engine: Engine, chat: chats.Chat, text: str, mode: str, kb: str, chosen: dict[str, Any]) -> None:
+    """Start to answer a question in a conversation, as the mode and the settings say."""
+    model, adapter = chosen["model"], chosen["adapter"]
     path = runs.adapter(adapter, model) if adapter else None
-    return [Arm(rag, adapter, path) for rag in {"both": (False, True), "without": (False,), "with": (True,)}[mode]]
+    uses = {"both": (False, True), "without": (False,), "with": (True,)}[mode]
+
+    def retrieve(progress: Any) -> list[dict[str, Any]]:
+        return [passage.as_dict() for passage in knowledge.search(kb, text, chosen["top_k"], progress)]
+
+    question = turns.Question(
+        text,
+        model,
+        [Arm(rag, adapter, path) for rag in uses],
+        retrieve if any(uses) else None,
+        kb if any(uses) else "",
+        Options(max_new_tokens=chosen["max_new_tokens"], temperature=chosen["temperature"]),
+    )
+    turns.start(engine, chat, question)
+
+
+def choose_kb(bases: list[str], chat: chats.Chat) -> str:
+    """The knowledge base to ask with: the one this conversation used last, until another is chosen."""
+    used = [turn["kb"] for turn in chat["turns"] if turn.get("kb") in bases]
+    return st.selectbox(
+        t("chat.kb"),
+        bases,
+        index=bases.index(used[-1] if used else "llama2" if "llama2" in bases else bases[0]),
+        format_func=lambda name: t("chat.kb_named", name=name),
+        key=f"chat_kb_{chat['id'] if chat['turns'] else 'new'}",
+        width=240,
+        label_visibility="collapsed",
+    )
+
+
+def empty_state(bases: list[str]) -> str:
+    """What to try first; returns the example question that was pressed, or nothing."""
+    with st.container(border=True):
+        st.markdown(t("chat.empty"))
+        for text, kb in EXAMPLES.items():
+            if kb in bases and st.button(text, icon=":material/arrow_forward:", key=f"example-{kb}"):
+                return text
+    return ""
 
 
 def settings_popover() -> dict[str, Any]:
@@ -174,8 +214,3 @@ def manage(chat: chats.Chat) -> None:
         if st.button(t("chat.delete"), icon=":material/delete:", key="delete_chat"):
             chats.delete(chat["id"])
             _open("")
-
-
-def retriever(kb: str, top_k: int, text: str) -> Any:
-    """What a turn calls for its passages (an index that is missing is built first)."""
-    return lambda progress: [p.as_dict() for p in knowledge.search(kb, text, top_k, progress)]

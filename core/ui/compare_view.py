@@ -77,15 +77,11 @@ def choice(current: str) -> str:
     if not found:
         return ""
     current = current if current in found else next(iter(found))
-    picked = st.selectbox(
-        t("comparison.earlier"),
-        list(found),
-        index=list(found).index(current),
-        format_func=lambda key: components.job_label(
-            key, found[key]["dataset"], found[key]["status"], f"n = {found[key]['count']}"
-        ),
-        key=f"experiment_choice_{len(found)}",
-    )
+    labels = {
+        key: components.job_label(key, item["dataset"], item["status"], f"n = {item['count']}")
+        for key, item in found.items()
+    }
+    picked = components.job_choice(t("comparison.earlier"), labels, current, "experiment_choice")
     if picked != current:
         open_experiment(picked)
     return picked

@@ -2,6 +2,7 @@
 
 import html
 import re
+import zlib
 from typing import Any
 
 import streamlit as st
@@ -35,6 +36,13 @@ def job_label(job_id: str, name: str, status: str = "", more: str = "") -> str:
     """A run or comparison as lists show it: name, when it was started, status."""
     began = f"{job_id[4:6]}-{job_id[6:8]} {job_id[9:11]}:{job_id[11:13]}:{job_id[13:15]}"
     return " · ".join(part for part in (name, began, t(f"status.{status}") if status else "", more) if part)
+
+
+def job_choice(label: str, labels: dict[str, str], current: str, key: str) -> str:
+    """A list of jobs to choose from; its key follows the labels, since the browser keeps the text of a chosen one."""
+    version = zlib.crc32("\n".join([current, *labels.values()]).encode())
+    ids = list(labels)
+    return st.selectbox(label, ids, ids.index(current), format_func=labels.__getitem__, key=f"{key}_{version}")
 
 
 def status_icon(status: str) -> str:

@@ -98,13 +98,8 @@ def run_choice(current: str) -> str:
     if current not in found:
         live = [run_id for run_id, run in found.items() if run["status"] in jobs.LIVE]
         current = live[0] if live else next(iter(found))
-    picked = st.selectbox(
-        t("finetune.runs"),
-        list(found),
-        index=list(found).index(current),
-        format_func=lambda key: components.job_label(key, found[key]["config"]["name"], found[key]["status"]),
-        key=f"run_choice_{len(found)}",
-    )
+    labels = {key: components.job_label(key, run["config"]["name"], run["status"]) for key, run in found.items()}
+    picked = components.job_choice(t("finetune.runs"), labels, current, "run_choice")
     if picked != current:
         open_run(picked)
     return picked

@@ -100,7 +100,7 @@ def visit(browser: Any, server: Server) -> Iterator[Callable[..., Any]]:
 
     def opened(path: str = "", phone: bool = False, theme: str = "light", locale: str = "en-US") -> Any:
         size = {"width": 390, "height": 844} if phone else {"width": 1280, "height": 800}
-        window = browser.new_context(viewport=size, color_scheme=theme, locale=locale, accept_downloads=True)
+        window = browser.new_context(viewport=size, color_scheme=theme, locale=locale, reduced_motion="reduce")
         windows.append(window)
         page = window.new_page()
         page.set_default_timeout(60_000)
