@@ -15,35 +15,26 @@ VENV = os.path.join(ROOT, ".venv")
 MINIMUM = (3, 11)
 DISK_NEEDED = 5 * 10**9  # bytes: the CPU build of torch and the rest, and room to unpack them
 
-PROBLEMS = [  # what pip says, what it means, what to do
+UNREACHABLE = (
+    "The package index cannot be reached.",
+    "Check the network or the proxy, or set PIP_INDEX_URL to a mirror.",
+)
+PROBLEMS = [  # what pip says, what it means and what to do; the first that fits
+    ("No space left on device", ("The disk is full.", "Free about 5 GB here and in the temporary folder.")),
+    ("Permission denied", ("A file could not be written.", "Check who owns this folder and .venv.")),
+    ("Read timed out", ("The package index answers too slowly.", "Try again, or use a mirror (PIP_INDEX_URL).")),
+    ("Failed to establish", UNREACHABLE),
+    ("Max retries exceeded", UNREACHABLE),
+    ("ConnectionError", UNREACHABLE),
+    ("Temporary failure in name", UNREACHABLE),
     (
-        "No space left on device",
-        "The disk is full.",
-        "Free about 5 GB where this project and the temporary folder lie.",
-    ),
-    (
-        "No matching distribution found for torch",
-        "This torch is not to be had for this Python.",
-        "Use Python 3.11 to 3.13.",
+        "found for torch",
+        ("This torch is not to be had for this Python here.", "Use Python 3.11 to 3.13, or another index."),
     ),
     (
         "Could not find a version",
-        "A pinned package was not found in the index.",
-        "Check the index pip uses (PIP_INDEX_URL).",
+        ("A pinned package is not in the index.", "Check the index pip uses (PIP_INDEX_URL)."),
     ),
-    ("Read timed out", "The package index answers too slowly.", "Try again, or use a mirror near you (PIP_INDEX_URL)."),
-    (
-        "ConnectionError",
-        "The package index cannot be reached.",
-        "Check the network or the proxy, or set PIP_INDEX_URL.",
-    ),
-    (
-        "Failed to establish",
-        "The package index cannot be reached.",
-        "Check the network or the proxy, or set PIP_INDEX_URL.",
-    ),
-    ("Temporary failure in name", "The package index cannot be reached.", "Check the network or PIP_INDEX_URL."),
-    ("Permission denied", "A file could not be written.", "Check who owns this folder and .venv."),
 ]
 
 
@@ -94,9 +85,9 @@ def pip_install(names):
     if process.wait() == 0:
         return
     output = "\n".join(lines[-60:])
-    for sign, message, hint in PROBLEMS:
+    for sign, words in PROBLEMS:
         if sign in output:
-            fail(message, hint)
+            fail(*words)
     print(output)
     fail(
         "pip could not install the requirements.", "Its last words are above; mend that and run the same command again."

@@ -170,7 +170,8 @@ def _table(experiment: dict[str, Any]) -> None:
         line = {t("comparison.columns.input"): row["input"], t("comparison.columns.reference"): row["reference"]}
         line[t("comparison.columns.gain")] = round(scores[names[-1]] - scores[names[0]], 4)
         for name in names:
-            line |= {name: row["answers"][name]["text"], f"ROUGE-L {name}": round(scores[name], 4)}
+            answer = row["answers"][name]
+            line |= {name: answer["text"], f"ROUGE-L {name}": round(scores[name], 4), f"s {name}": answer["seconds"]}
         rows.append(line)
     table = pd.DataFrame(rows).sort_values(t("comparison.columns.gain"), ascending=False, ignore_index=True)
     st.subheader(t("comparison.table"))

@@ -49,6 +49,7 @@ def test_two_answers_grow_together_and_are_kept(server: Server, visit: Callable[
         assert re.search(r"first token [\d.]+ s · \d+ tokens · [\d.]+ tokens/s", column)
     page.get_by_text(re.compile("Passages used: 1")).click()
     page.get_by_text("llama-2.md").wait_for()
+    page.locator(".passage").last.click(trial=True)  # waits until it has stopped unfolding
     page.locator(".question").scroll_into_view_if_needed()
     shoot(page, "chat")
 
@@ -107,5 +108,6 @@ def test_an_answer_goes_on_while_nobody_looks(server: Server, visit: Callable[..
     eventually(lambda: page.get_by_role("button", name="停止").count() == 0, 180)
     page.get_by_text(re.compile("所用段落：1")).click()
     page.get_by_text("广州大学.md").wait_for()
+    page.locator(".passage").last.click(trial=True)  # waits until it has stopped unfolding
     page.locator(".question").scroll_into_view_if_needed()
     shoot(page, "chat-zh-dark")
