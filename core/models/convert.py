@@ -2,15 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from core.models import e5
-
-if TYPE_CHECKING:
-    from core.models.store import Progress
+from core.models import Progress, e5
 
 
-def gguf(weights: Path, target: Path, progress: "Progress") -> None:
+def gguf(weights: Path, target: Path, progress: Progress) -> None:
     """A GGUF file → a transformers directory in float32 safetensors.
 
     Args:
@@ -35,4 +31,4 @@ def gguf(weights: Path, target: Path, progress: "Progress") -> None:
     progress("convert", 1.0)
 
 
-CONVERTERS: dict[str, Callable[[Path, Path, "Progress"], None]] = {"gguf": gguf, "e5s1": e5.convert}
+CONVERTERS: dict[str, Callable[[Path, Path, Progress], None]] = {"gguf": gguf, "e5s1": e5.convert}

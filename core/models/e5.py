@@ -10,14 +10,12 @@ import struct
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from core.errors import UserError
-
-if TYPE_CHECKING:
-    from core.models.store import Progress
+from core.models import Progress
 
 Q4_BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", (16,))])  # 32 weights in 18 bytes
 _LAYER_NAMES = {
@@ -57,7 +55,7 @@ class E5File:
     tensors: dict[str, np.ndarray]
 
 
-def convert(weights: Path, target: Path, progress: "Progress") -> None:
+def convert(weights: Path, target: Path, progress: Progress) -> None:
     """An E5S1 file → a sentence-transformers directory in ``target`` (an existing empty folder)."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Normalize, Pooling, Transformer

@@ -2,19 +2,16 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from core.errors import UserError
+from core.models import Progress
 from core.models.cards import Source
-
-if TYPE_CHECKING:
-    from core.models.store import Progress
 
 # Code that came with a model is never run here, so it is not fetched either.
 UNWANTED = ["*.py", "*.pyc", "*.md", "*.png", "*.jpg"]
 
 
-def fetch(source: Source, folder: Path, progress: "Progress") -> None:
+def fetch(source: Source, folder: Path, progress: Progress) -> None:
     """Download a model from ModelScope into ``folder``.
 
     Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
-from core.models import store
+from core.models import Progress, store
 from core.models.cards import ModelCard
 from core.settings import settings
 
@@ -25,7 +25,7 @@ def device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def load_generator(card: ModelCard, progress: store.Progress = lambda step, share: None) -> tuple[Any, Any]:
+def load_generator(card: ModelCard, progress: Progress = lambda step, share: None) -> tuple[Any, Any]:
     """Load a causal language model and its tokenizer, fetching them first where the card is an embedded one.
 
     Returns:
@@ -95,7 +95,7 @@ def load_tokenizer(folder: Path, card: ModelCard) -> Any:
     return tokenizer
 
 
-def load_embedder(card: ModelCard, progress: store.Progress = lambda step, share: None) -> "SentenceTransformer":
+def load_embedder(card: ModelCard, progress: Progress = lambda step, share: None) -> "SentenceTransformer":
     """Load a sentence-transformers model, fetching it first where it is not here."""
     folder = store.prepare(card, progress)
     progress("load", 0.0)

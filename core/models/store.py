@@ -3,7 +3,6 @@
 import importlib.util
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
@@ -11,13 +10,11 @@ from filelock import FileLock
 from core import files
 from core.errors import UserError
 from core.hardware import has_gpu
-from core.models import cards
+from core.models import Progress, cards
 from core.models.cards import ModelCard, Source
 from core.settings import settings
 
 MANIFEST = "yuan-lab.json"
-Progress = Callable[[str, float], None]
-"""Called with what is being done ("download", "convert", …) and how far it is, 0 to 1."""
 
 
 def directory(card: ModelCard) -> Path:

