@@ -36,7 +36,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 def run() -> None:
     """Run the command line; a person's mistake exits with 2, a failure of ours with 1."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
+    except typer.TyperException as error:  # an option or argument that does not fit
+        _complain(error.format_message(), "Try --help.")
+        sys.exit(error.exit_code)
     except UserError as error:
         _complain(error.message, error.hint)
         sys.exit(2)
@@ -173,9 +176,9 @@ def ask(
     compare: Annotated[bool, typer.Option(help="Answer without and with the knowledge base, in one batch.")] = False,
     model: Annotated[str, typer.Option(help="Catalog name of the model.")] = "",
     adapter: Annotated[str, typer.Option(help="Run whose adapter is used.")] = "",
-    top_k: Annotated[int, typer.Option(help="Passages to read; 0: what suits the model.")] = 0,
-    max_new_tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 256,
-    temperature: Annotated[float, typer.Option(help="0: greedy, repeats exactly.")] = 0.0,
+    top_k: Annotated[int, typer.Option(min=0, help="Passages to read; 0: what suits the model.")] = 0,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 256,
+    temperature: Annotated[float, typer.Option(min=0, max=2, help="0: greedy, repeats exactly.")] = 0.0,
     strategy: StrategyOption = Strategy.ZERO_SHOT,
     as_json: Json = False,
 ) -> None:

@@ -11,7 +11,7 @@ from core.ui import resources, shell
 from core.ui.i18n import show_error, t
 
 shell.enter("chat")
-chat_id = st.query_params.get("chat", "")
+chat_id = view.current_chat()
 turn = turns.live(chat_id)  # before the file is read: a turn that ends in between has written it
 try:
     chat = chats.load(chat_id) if chat_id else chats.new()

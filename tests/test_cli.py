@@ -201,3 +201,10 @@ def test_a_training_that_fails_says_why(tiny_card: ModelCard, tmp_path: Path) ->
 @pytest.mark.parametrize("switch", ["maybe", "on,", ""])
 def test_compare_knows_its_switches(switch: str) -> None:
     assert "--rag" in run("compare", "--rag", switch, code=2).stderr
+
+
+@pytest.mark.parametrize("words", [["ask"], ["nosuch"], ["ask", "hi", "--max-new-tokens", "0"], ["ask", " "]])
+def test_words_that_do_not_fit_are_an_error_with_a_hint(words: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "core", *words], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and "hint: " in done.stderr and "Traceback" not in done.stderr

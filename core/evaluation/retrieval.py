@@ -26,14 +26,17 @@ def evaluate(name: str, qa: Path, progress: Callable[[int, int], None] | None = 
     if not qa.is_file():
         raise UserError("There is no file {path}.", "Check the path.", path=qa)
     ranks = []
-    lines = [line for line in qa.read_text("utf-8").splitlines() if line.strip()]
+    try:
+        lines = [line for line in qa.read_text("utf-8-sig").split("\n") if line.strip()]
+    except UnicodeDecodeError as error:
+        raise UserError("{name} is not UTF-8 text.", "Save it as UTF-8 and add it again.", name=qa.name) from error
     if not lines:
         raise UserError("{path} has no rows.", "Each line: a JSON object with question and source.", path=qa)
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
-            question, source = row["question"], row["source"]
-        except (ValueError, KeyError, TypeError) as error:
+            question, source = row["question"].strip(), row["source"].strip()
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 "{path}, row {row}: not an object with question and source.", "Mend it.", path=qa, row=number
             ) from error

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.errors import UserError
 from core.generation import prompts
 from core.generation.engine import Answer, Engine, Generation, Options, Request
 
@@ -40,7 +41,12 @@ def submit(
     Args:
         passages: what the arms with a knowledge base read before they answer.
         histories: per arm, the earlier (question, answer) pairs of its own conversation.
+
+    Raises:
+        UserError: the question is empty.
     """
+    if not question.strip():
+        raise UserError("The question is empty.", "Type a question.")
     requests = []
     for arm, history in zip(arms, histories or [()] * len(arms), strict=True):
         asked = prompts.with_context(question, passages) if arm.rag else question

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from core.models import Progress, e5
+from core.models import Progress, e5, silence
 
 
 def gguf(weights: Path, target: Path, progress: Progress) -> None:
@@ -16,6 +16,7 @@ def gguf(weights: Path, target: Path, progress: Progress) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    silence()
     progress("convert", 0.0)
     tokenizer = AutoTokenizer.from_pretrained(weights.parent, gguf_file=weights.name)
     progress("convert", 0.3)

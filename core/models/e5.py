@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import UserError
-from core.models import Progress
+from core.models import Progress, silence
 
 Q4_BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", (16,))])  # 32 weights in 18 bytes
 _LAYER_NAMES = {
@@ -60,6 +60,7 @@ def convert(weights: Path, target: Path, progress: Progress) -> None:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Normalize, Pooling, Transformer
 
+    silence()
     progress("convert", 0.0)
     source = read(weights)
     progress("convert", 0.4)

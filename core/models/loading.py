@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
-from core.models import Progress, store
+from core.models import Progress, silence, store
 from core.models.cards import ModelCard
 from core.settings import settings
 
@@ -41,6 +41,8 @@ def load_generator(card: ModelCard, progress: Progress = lambda step, share: Non
 
 
 def _require(card: ModelCard) -> None:
+    if card.task != "generate":
+        raise UserError("{title} does not generate text.", "Choose another model.", title=card.title)
     if not card.embedded and not store.is_ready(card):
         raise UserError(
             "{title} is not downloaded yet.",
@@ -61,6 +63,7 @@ def _load(folder: Path, card: ModelCard) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM
 
+    silence()
     where = device()
     dtype = torch.float32 if where == "cpu" else torch.bfloat16
     tokenizer = load_tokenizer(folder, card)
@@ -101,4 +104,5 @@ def load_embedder(card: ModelCard, progress: Progress = lambda step, share: None
     progress("load", 0.0)
     from sentence_transformers import SentenceTransformer
 
+    silence()
     return SentenceTransformer(str(folder), device=device(), trust_remote_code=False, local_files_only=True)

@@ -86,11 +86,14 @@ def build(name: str, paths: Sequence[Path], progress: Progress | None = None) ->
         The manifest: {"name", "documents", "chunks", "embedder", "built", "collection", "fingerprint"}.
 
     Raises:
-        UserError: nothing to index, or a document that cannot be read.
+        UserError: nothing to index, a document that cannot be read, or the name of a shipped one.
     """
     if not name.strip():
         raise UserError("A knowledge base needs a name.", "Type at least one character.")
     documents = _documents(paths)
+    home = settings().knowledge_dir / name
+    if name in shipped() and any(home not in path.resolve().parents for path in documents):
+        raise UserError("The knowledge base “{name}” comes with the app.", "Choose another name.", name=name)
     pieces = [chunk for path in documents for chunk in chunks.split(chunks.read(path), path.name)]
     if not pieces:
         raise UserError("The documents hold no text.", "Check the files.")

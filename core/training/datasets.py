@@ -48,7 +48,7 @@ def parse(filename: str, data: bytes) -> list[Row]:
 def _json(text: str) -> list[Any]:
     try:
         rows = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError("The file is not JSON: {why}", "Mend that place and try again.", why=error) from error
     if not isinstance(rows, list):
         raise UserError("The file must hold a list of rows.", 'Wrap them: [{"input": …, "output": …}, …]')
@@ -62,7 +62,7 @@ def _jsonl(text: str) -> list[Any]:
             continue
         try:
             rows.append(json.loads(line))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(
                 "Row {row} is not JSON: {why}", "Each line must be one object.", row=len(rows) + 1, why=error
             ) from error
@@ -116,6 +116,8 @@ def _check_cell(value: Any, place: dict[str, Any]) -> None:
         raise UserError("{file}, row {row}: the column “{column}” is {kind}, not text.", hint, kind=kind, **place)
     if not value.strip():
         raise UserError("{file}, row {row}: the column “{column}” is empty.", hint, **place)
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise UserError("{file}, row {row}: the column “{column}” holds half a character.", hint, **place)
 
 
 def split(rows: Sequence[Row], seed: int = 7) -> tuple[list[Row], list[Row]]:

@@ -182,11 +182,23 @@ def conversations(current: str) -> None:
         for chat in chats.listing(30):
             chosen = chat["id"] == current
             kind = "secondary" if chosen else "tertiary"
-            if st.button(chat["title"], key=f"open-{chat['id']}", type=kind, width="stretch") and not chosen:
+            if (
+                st.button(components.plain(chat["title"]), key=f"open-{chat['id']}", type=kind, width="stretch")
+                and not chosen
+            ):
                 _open(chat["id"])
 
 
+def current_chat() -> str:
+    """The conversation on screen: the address's, or after a visit to another page the one that was open here."""
+    if "chat" not in st.query_params and st.session_state.get("open_chat"):
+        st.query_params["chat"] = st.session_state["open_chat"]
+    st.session_state["open_chat"] = st.query_params.get("chat", "")
+    return st.session_state["open_chat"]
+
+
 def _open(chat_id: str) -> None:
+    st.session_state["open_chat"] = chat_id
     st.query_params.from_dict({k: v for k, v in st.query_params.items() if k == "lang"})
     if chat_id:
         st.query_params["chat"] = chat_id

@@ -57,6 +57,11 @@ def status_color(status: str) -> Any:
     )
 
 
+def plain(text: str) -> str:
+    """Somebody's text for a label: Markdown signs escaped, so that nothing in it is rendered or loaded."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|<>~$:-])", r"\\\1", text)
+
+
 def model_text(text: str) -> str:
     """A model's answer as Markdown that loads nothing from elsewhere and sets no formula by accident."""
     text = re.sub(r"!\[", r"!\\[", text)

@@ -69,6 +69,6 @@ def recent_runs() -> None:
             st.badge(t(f"status.{status}"), icon=components.status_icon(status), color=components.status_color(status))
             st.page_link(
                 f"pages/{shell.PAGES['finetune'][0]}",
-                label=components.job_label(run["id"], run["config"]["name"]),
+                label=components.plain(components.job_label(run["id"], run["config"]["name"])),
                 query_params={"run": run["id"]},
             )

@@ -126,7 +126,7 @@ def _state(run: dict[str, Any]) -> None:
     status = run["status"]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(t(f"status.{status}"), icon=components.status_icon(status), color=components.status_color(status))
-        st.caption(f"{run['config']['model']} · {run['config']['dataset']}")
+        st.caption(components.plain(f"{run['config']['model']} · {run['config']['dataset']}"))
     if status in jobs.LIVE:
         components.progress(run, run.get("step", 0), run.get("steps", 0))
     if status == jobs.QUEUED:

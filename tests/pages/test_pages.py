@@ -227,3 +227,12 @@ def test_a_turn_is_found_again_while_it_is_answered(tiny_card: ModelCard) -> Non
     eventually(lambda: turns.live(chat["id"]) is None)
     app = opened("chat", chat=chat["id"])
     assert any("tokens/s" in element.body for element in app.get("html"))
+
+
+def test_a_title_is_shown_as_it_is_and_loads_nothing() -> None:
+    chat = chats.new()
+    chat["turns"] = [{"question": "![i](http://a.b/c.png) **b** $x$", "asked": 0.0, "kb": "", "answers": []}]
+    chats.save(chat)
+    app = opened("chat")
+    [label] = [button.label for button in app.button if button.key == f"open-{chat['id']}"]
+    assert label.startswith(r"\!\[i\]\(http\:")

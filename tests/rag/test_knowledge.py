@@ -212,3 +212,8 @@ def test_a_rebuild_in_the_middle_of_a_search_is_not_noticed(documents: Path, mon
     monkeypatch.setattr(embedding, "embed", slow)
     assert len(knowledge.search("kb", "llama", 100)) == 4
     assert rebuilt
+
+
+def test_a_shipped_name_is_not_taken_over(documents: Path) -> None:
+    with pytest.raises(UserError, match="comes with the app"):
+        knowledge.build("llama2", [documents])

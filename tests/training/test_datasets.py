@@ -133,3 +133,14 @@ def test_a_file_by_its_path_is_checked_and_split(tmp_path: Path) -> None:
 def test_an_unknown_data_set_names_the_known_ones(name: str) -> None:
     with pytest.raises(UserError, match=r"no data set or file.*resume-extraction"):
         datasets.load(name)
+
+
+def test_half_a_character_is_named_not_a_crash() -> None:
+    data = b'{"input": "a", "output": "\\ud800"}\n'
+    with pytest.raises(UserError, match="row 1: the column “output” holds half a character"):
+        datasets.parse("rows.jsonl", data)
+
+
+def test_absurdly_deep_json_is_not_a_crash() -> None:
+    with pytest.raises(UserError, match="not JSON"):
+        datasets.parse("rows.json", b"[" * 200_000)
