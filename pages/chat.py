@@ -40,6 +40,7 @@ mode = mode or "both"
 card = cards.card(chosen["model"])
 st.caption(t("common.embedded_answers" if card.embedded else "common.model_answers", title=card.title))
 
+place = st.empty()  # emptied, not left to fade, once there is a turn
 for number, kept in enumerate(chat["turns"][:-1] if turn else chat["turns"]):
     view.kept_turn(kept, f"{chat['id']}-{number}")
 
@@ -47,7 +48,7 @@ if failed := st.session_state.pop("chat_error", None):
     show_error(failed)
 
 typed = st.chat_input(t("chat.placeholder"), disabled=turn is not None, key="chat_input")
-example = "" if chat["turns"] else view.empty_state(bases)
+example = "" if chat["turns"] else view.empty_state(bases, place)
 
 if asked := typed or example:
     try:
@@ -55,6 +56,7 @@ if asked := typed or example:
         st.query_params["chat"] = chat["id"]
         st.rerun()
     except Exception as error:
+        st.session_state["chat_error"] = error  # shown by the next run too, should this one end in a rerun
         show_error(error)
 
 if turn:

@@ -1,5 +1,6 @@
 """What can be loaded: the catalog of model cards, where each comes from, and loading."""
 
+import os
 from collections.abc import Callable
 
 Progress = Callable[[str, float], None]
@@ -8,6 +9,8 @@ Progress = Callable[[str, float], None]
 
 def silence() -> None:
     """Keep transformers' own progress bars and load reports out of terminals and logs: ours says what matters."""
+    # For bars that ask nobody; it is read when tqdm is first imported, which is now unless somebody was earlier.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     from transformers.utils import logging
 
     logging.disable_progress_bar()

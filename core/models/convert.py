@@ -13,10 +13,10 @@ def gguf(weights: Path, target: Path, progress: Progress) -> None:
         weights: the .gguf file, with architecture, tokenizer and chat template inside.
         target: an existing empty folder.
     """
+    silence()
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    silence()
     progress("convert", 0.0)
     tokenizer = AutoTokenizer.from_pretrained(weights.parent, gguf_file=weights.name)
     progress("convert", 0.3)

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,10 @@ from core.settings import settings
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
+
+# transformers fills its namespace as names are first asked for, which two threads at once break now and then.
+_LOADING = threading.RLock()
 
 
 def device() -> str:
@@ -37,7 +42,8 @@ def load_generator(card: ModelCard, progress: Progress = lambda step, share: Non
     _require(card)
     folder = store.prepare(card, progress)
     progress("load", 0.0)
-    return _load(folder, card)
+    with _LOADING:
+        return _load(folder, card)
 
 
 def _require(card: ModelCard) -> None:
@@ -102,7 +108,8 @@ def load_embedder(card: ModelCard, progress: Progress = lambda step, share: None
     """Load a sentence-transformers model, fetching it first where it is not here."""
     folder = store.prepare(card, progress)
     progress("load", 0.0)
-    from sentence_transformers import SentenceTransformer
+    with _LOADING:
+        from sentence_transformers import SentenceTransformer
 
-    silence()
-    return SentenceTransformer(str(folder), device=device(), trust_remote_code=False, local_files_only=True)
+        silence()
+        return SentenceTransformer(str(folder), device=device(), trust_remote_code=False, local_files_only=True)

@@ -48,6 +48,7 @@ def train(folder: Path, config: TrainConfig) -> dict[str, Any]:
     train_rows, eval_rows = (
         [example(tokenizer, row, config.max_length) for row in part] for part in (data.train, sample)
     )
+    jobs.update(folder, measured=len(eval_rows))
     model.requires_grad_(False)
     model = get_peft_model(model, _lora(config, model))
     model.print_trainable_parameters()

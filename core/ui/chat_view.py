@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.errors import UserError
 from core.generation import chats, turns
 from core.generation.ask import Arm
 from core.generation.engine import Engine, Options
@@ -13,7 +14,7 @@ from core.models import cards, store
 from core.rag import knowledge
 from core.training import runs
 from core.ui import components
-from core.ui.i18n import seconds, show_error, t
+from core.ui.i18n import seconds, t
 
 MODES = ("both", "without", "with")
 EXAMPLES = {"What is Llama 2?": "llama2", "介绍一下广州大学": "guangzhou"}  # question → knowledge base
@@ -54,9 +55,9 @@ def choose_kb(bases: list[str], chat: chats.Chat) -> str:
     )
 
 
-def empty_state(bases: list[str]) -> str:
-    """What to try first; returns the example question that was pressed, or nothing."""
-    with st.container(border=True):
+def empty_state(bases: list[str], place: Any) -> str:
+    """What to try first, in ``place``; returns the example question that was pressed, or nothing."""
+    with place.container(border=True):
         st.markdown(t("chat.empty"))
         for text, kb in EXAMPLES.items():
             if kb in bases and st.button(text, icon=":material/arrow_forward:", key=f"example-{kb}"):
@@ -206,16 +207,18 @@ def _open(chat_id: str) -> None:
     st.rerun()
 
 
+def _rename(chat_id: str, key: str) -> None:
+    try:
+        chats.rename(chat_id, st.session_state[key])
+    except UserError as error:
+        st.session_state["chat_error"] = error
+
+
 def manage(chat: chats.Chat) -> None:
     """Rename, export, delete the conversation on screen."""
     with st.popover(t("chat.manage"), icon=":material/more_horiz:"):
-        title = st.text_input(t("chat.rename"), chat["title"], key=f"title-{chat['id']}")
-        if title != chat["title"]:
-            try:
-                chats.rename(chat["id"], title)
-                st.rerun()
-            except Exception as error:
-                show_error(error)
+        key = f"title-{chat['id']}"
+        st.text_input(t("chat.rename"), chat["title"], key=key, on_change=_rename, args=(chat["id"], key))
         name = f"yuan-lab-{chat['id']}"
         st.download_button(
             t("chat.markdown"), chats.as_markdown(chat), f"{name}.md", "text/markdown", icon=":material/download:"
@@ -224,5 +227,7 @@ def manage(chat: chats.Chat) -> None:
             t("chat.json"), chats.as_json(chat), f"{name}.json", "application/json", icon=":material/download:"
         )
         if st.button(t("chat.delete"), icon=":material/delete:", key="delete_chat"):
+            if turn := turns.live(chat["id"]):
+                turn.stop()
             chats.delete(chat["id"])
             _open("")

@@ -91,10 +91,10 @@ def show(experiment_id: str) -> None:
     """An experiment: its progress while it runs, then chart, finding and table."""
     summary = experiments.summary(experiment_id)
     status = summary["status"]
-    st.badge(t(f"status.{status}"), icon=components.status_icon(status), color=components.status_color(status))
     if status in jobs.LIVE:
-        _follow(experiment_id)
+        _follow(experiment_id, status)
         return
+    components.status_badge(status)
     components.job_error(summary)
     experiment = experiments.show(experiment_id)
     report = experiments.results(experiment)
@@ -104,16 +104,21 @@ def show(experiment_id: str) -> None:
         _chart(report)
         _finding(report)
         _table(experiment)
-    if st.button(t("comparison.delete"), icon=":material/delete:", key="experiment_delete"):
-        experiments.delete(experiment_id)
-        open_experiment("")
+    with st.popover(t("comparison.delete"), icon=":material/delete:"):
+        st.caption(t("comparison.delete_help"))
+        if st.button(t("comparison.delete"), key="experiment_delete"):
+            experiments.delete(experiment_id)
+            open_experiment("")
 
 
 @st.fragment(run_every=1.0)
-def _follow(experiment_id: str) -> None:
+def _follow(experiment_id: str, status: str) -> None:
     summary = experiments.summary(experiment_id)
-    if summary["status"] not in jobs.LIVE:
+    if summary["status"] != status:
         st.rerun(scope="app")
+    components.status_badge(status)
+    if status == jobs.QUEUED:
+        st.caption(t("finetune.queued"))
     components.progress(summary, summary.get("done", 0), summary.get("total", 0))
     if st.button(t("comparison.stop"), icon=":material/stop_circle:", key="experiment_stop"):
         experiments.stop(experiment_id)

@@ -45,16 +45,11 @@ def job_choice(label: str, labels: dict[str, str], current: str, key: str) -> st
     return st.selectbox(label, ids, ids.index(current), format_func=labels.__getitem__, key=f"{key}_{version}")
 
 
-def status_icon(status: str) -> str:
-    """A job's status as icon."""
-    return f":material/{_ICONS[status]}:"
-
-
-def status_color(status: str) -> Any:
-    """A job's status as colour, always beside its word."""
-    return {jobs.FINISHED: "green", jobs.FAILED: "red", jobs.INTERRUPTED: "orange"}.get(
-        status, "blue" if status in jobs.LIVE else "gray"
-    )
+def status_badge(status: str) -> None:
+    """A job's status: icon, word, and a colour that never stands alone."""
+    colors: dict[str, Any] = {jobs.FINISHED: "green", jobs.FAILED: "red", jobs.INTERRUPTED: "orange"}
+    color = colors.get(status, "blue" if status in jobs.LIVE else "gray")
+    st.badge(t(f"status.{status}"), icon=f":material/{_ICONS[status]}:", color=color)
 
 
 def plain(text: str) -> str:

@@ -66,7 +66,7 @@ def recent_runs() -> None:
     for run in recent:
         with st.container(horizontal=True, vertical_alignment="center"):
             status = run["status"]
-            st.badge(t(f"status.{status}"), icon=components.status_icon(status), color=components.status_color(status))
+            components.status_badge(status)
             st.page_link(
                 f"pages/{shell.PAGES['finetune'][0]}",
                 label=components.plain(components.job_label(run["id"], run["config"]["name"])),

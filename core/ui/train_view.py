@@ -97,7 +97,8 @@ def run_choice(current: str) -> str:
         return ""
     if current not in found:
         live = [run_id for run_id, run in found.items() if run["status"] in jobs.LIVE]
-        current = live[0] if live else next(iter(found))
+        busy = [run_id for run_id in live if found[run_id]["status"] != jobs.QUEUED]
+        current = next(iter([*busy, *live, *found]))
     labels = {key: components.job_label(key, run["config"]["name"], run["status"]) for key, run in found.items()}
     picked = components.job_choice(t("finetune.runs"), labels, current, "run_choice")
     if picked != current:
@@ -107,7 +108,8 @@ def run_choice(current: str) -> str:
 
 def monitor(run_id: str) -> None:
     """A run on screen; while it lives, looked at again every second without redrawing the rest of the page."""
-    live = runs.show(run_id)["status"] in jobs.LIVE
+    status = runs.show(run_id)["status"]
+    live = status in jobs.LIVE
 
     @st.fragment(run_every=1.0 if live else None)
     def look() -> None:
@@ -116,7 +118,7 @@ def monitor(run_id: str) -> None:
         _curves(run)
         with st.expander(t("finetune.log"), icon=":material/terminal:"):
             st.code(runs.log_tail(run_id) or "…", language=None)
-        if live and run["status"] not in jobs.LIVE:
+        if run["status"] != status:  # the list and the buttons around this must follow
             st.rerun(scope="app")
 
     look()
@@ -125,7 +127,7 @@ def monitor(run_id: str) -> None:
 def _state(run: dict[str, Any]) -> None:
     status = run["status"]
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.badge(t(f"status.{status}"), icon=components.status_icon(status), color=components.status_color(status))
+        components.status_badge(status)
         st.caption(components.plain(f"{run['config']['model']} · {run['config']['dataset']}"))
     if status in jobs.LIVE:
         components.progress(run, run.get("step", 0), run.get("steps", 0))
@@ -152,7 +154,10 @@ def _curves(run: dict[str, Any]) -> None:
     colors = theme.arm_colors()
     labels = {key: t(f"finetune.chart.{key}") for key in ("title", "step", "loss", "train", "eval")}
     labels["subtitle"] = t(
-        "finetune.chart.subtitle", rows=config["eval_rows"], rank=config["rank"], rate=config["learning_rate"]
+        "finetune.chart.subtitle",
+        rows=run.get("measured", config["eval_rows"]),
+        rank=config["rank"],
+        rate=config["learning_rate"],
     )
     figure = charts.loss(points, labels, {"train": colors["base"], "eval": colors["tuned"]}, run.get("steps", 0))
     components.chart(figure, pd.DataFrame(points), f"loss-{run['id']}")
@@ -180,7 +185,9 @@ def actions(run_id: str) -> None:
                 shell.go("comparison", {"run": run_id})
         if status != jobs.FINISHED:
             _button("resume", "resume", lambda: runs.resume(run_id))
-        _button("delete", "delete", lambda: runs.delete(run_id), then="")
+        with st.popover(t("finetune.delete"), icon=":material/delete:"):
+            st.caption(t("finetune.delete_help"))
+            _button("delete_run", "delete", lambda: runs.delete(run_id), then="")
 
 
 def _button(name: str, icon: str, act: Any, disabled: bool = False, then: str | None = None) -> None:
