@@ -83,6 +83,8 @@ def test_a_follow_up_stop_rename_export_delete(server: Server, visit: Callable[.
     page.get_by_label("Title").fill("River talk")
     page.get_by_label("Title").press("Enter")
     page.get_by_role("button", name="River talk").wait_for()
+    # The list is drawn before the export: wait until the whole page is.
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
     with page.expect_download() as download:
         page.get_by_role("button", name="Export as JSON").click()
     kept = json.loads(Path(download.value.path()).read_text("utf-8"))
