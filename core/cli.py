@@ -1,6 +1,7 @@
 """The command line: everything the browser does, through the same functions. Heavy imports wait for their command."""
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -23,12 +24,7 @@ app.add_typer(kb_app, name="kb")
 app.add_typer(runs_app, name="runs")
 
 
-class Strategy(StrEnum):
-    """Prompt strategies."""
-
-    ZERO_SHOT = "zero-shot"
-
-
+Strategy = StrEnum("Strategy", {"ZERO_SHOT": "zero-shot"})
 StrategyOption = Annotated[Strategy, typer.Option("--strategy", help="How the question is put.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -44,8 +40,6 @@ def run() -> None:
         _complain(error.message, error.hint)
         sys.exit(2)
     except Exception as error:
-        import logging
-
         logging.getLogger("yuan").exception("Command failed")
         _complain(f"This is our fault, not yours: {type(error).__name__}: {error}")
         sys.exit(1)
