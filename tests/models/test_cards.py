@@ -19,14 +19,21 @@ def write_own(text: str) -> Path:
 
 def test_the_shipped_catalog_is_complete() -> None:
     catalog = cards.catalog()
-    assert {"SmolLM2-135M-Instruct", "Yuan2-2B-Mars", "multilingual-e5-small"} <= set(catalog)
+    assert {card.task for card in catalog.values()} == {"generate", "seq2seq", "classify", "embed", "rerank"}
+    assert [card.name for card in catalog.values() if card.register_module == "core.yuan2"] == [
+        "Yuan2-2B-Mars",
+        "Yuan2-2B-Februa",
+        "Yuan2-2B-Janus",
+    ]
     assert {card.task for card in catalog.values() if card.embedded} == {"generate", "embed"}
     for name, card in catalog.items():
         assert name == card.name == Path(name).name
         assert set(card.note) == {"zh", "en"}
         assert card.sources
         assert card.license
-        assert bool(card.lora_targets) == (card.task == "generate")
+        assert bool(card.lora_targets) == (card.task in ("generate", "seq2seq", "classify"))
+        assert bool(card.labels) == (card.task == "classify")
+        assert card.parameters > 0 < card.size
 
 
 def test_a_wheel_is_pinned_and_checked() -> None:
