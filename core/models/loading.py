@@ -1,54 +1,137 @@
-"""A model directory → a model in memory, on the right device. Code that came with a model is never run."""
+"""A model directory → a model in memory, on the right device: one door for every task of the catalog.
+
+Code that came with a model is never run, and weights are read from safetensors only.
+"""
 
 import importlib
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
-from core.models import Progress, silence, store
+from core.models import Progress, memory, placement, silence, store
 from core.models.cards import ModelCard
-from core.settings import settings
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-
+    from sentence_transformers import CrossEncoder, SentenceTransformer
 
 # transformers fills its namespace as names are first asked for, which two threads at once break now and then.
 _LOADING = threading.RLock()
+_LOCAL = {"trust_remote_code": False, "local_files_only": True}
 
-
-def device() -> str:
-    """The torch device models are put on: the setting's, else the first GPU, else the CPU."""
-    import torch
-
-    if settings().device != "auto":
-        return settings().device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+device = placement.device
 
 
 def load_generator(card: ModelCard, progress: Progress = lambda step, share: None) -> tuple[Any, Any]:
-    """Load a causal language model and its tokenizer, fetching them first where the card is an embedded one.
+    """Load a model that writes (causal, or an encoder with a decoder) and its tokenizer.
+
+    An embedded model is fetched first where it is not here.
 
     Returns:
-        (model in eval mode, float32 on a CPU and bfloat16 on a GPU; tokenizer with left padding and a pad token).
+        (model in eval mode; tokenizer with a chat template and a pad token, padding on the side the model needs).
 
     Raises:
-        UserError: not downloaded, or an architecture this version does not know.
+        UserError: not downloaded, too large for the memory there is, or an architecture this version does not know.
     """
-    _require(card)
-    folder = store.prepare(card, progress)
-    progress("load", 0.0)
-    with _LOADING:
-        return _load(folder, card)
+    folder = _prepared(card, ("generate", "seq2seq"), progress)
+    with _said_in_words(card):
+        import transformers
+
+        auto = transformers.AutoModelForSeq2SeqLM if card.task == "seq2seq" else transformers.AutoModelForCausalLM
+        tokenizer = load_tokenizer(folder, card)
+        return _model(auto, folder, card), tokenizer
 
 
-def _require(card: ModelCard) -> None:
-    if card.task != "generate":
-        raise UserError("{title} does not generate text.", "Choose another model.", title=card.title)
+def load_classifier(card: ModelCard, progress: Progress = lambda step, share: None) -> tuple[Any, Any]:
+    """Load a sequence classifier and its tokenizer.
+
+    A checkpoint without a classifying layer gets a new one with the card's labels; its weights are random.
+
+    Returns:
+        (model in eval mode, whose ``config.id2label`` names the classes; tokenizer).
+
+    Raises:
+        UserError: like :func:`load_generator`.
+    """
+    folder = _prepared(card, ("classify",), progress)
+    with _said_in_words(card):
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        labels: dict[str, Any] = {}
+        if card.labels:
+            labels = {"id2label": dict(enumerate(card.labels)), "label2id": {v: k for k, v in enumerate(card.labels)}}
+        tokenizer = AutoTokenizer.from_pretrained(folder, **_LOCAL)
+        return _model(AutoModelForSequenceClassification, folder, card, **labels), tokenizer
+
+
+def load_embedder(card: ModelCard, progress: Progress = lambda step, share: None) -> "SentenceTransformer":
+    """Load a sentence-transformers model; its prompts always have the names "query" and "passage".
+
+    A directory without ``modules.json`` would silently become mean pooling without normalising: there the card's
+    pooling counts.
+
+    Raises:
+        UserError: like :func:`load_generator`.
+    """
+    folder = _prepared(card, ("embed",), progress)
+    with _said_in_words(card):
+        from sentence_transformers import SentenceTransformer
+
+        where, options = _small(card)
+        if (folder / "modules.json").exists():
+            model = SentenceTransformer(str(folder), device=where, model_kwargs=options, **_LOCAL)
+        else:
+            model = SentenceTransformer(modules=_modules(folder, card, options), device=where)
+        own = {name: prompt for name, prompt in model.prompts.items() if prompt}
+        model.prompts = {"query": "", "passage": own.get("document", ""), **own, **card.prompts}
+        return model.eval()
+
+
+def load_reranker(card: ModelCard, progress: Progress = lambda step, share: None) -> "CrossEncoder":
+    """Load a cross-encoder; ``predict([(question, passage), …])`` gives one score a pair, higher fits better.
+
+    Raises:
+        UserError: like :func:`load_generator`.
+    """
+    folder = _prepared(card, ("rerank",), progress)
+    with _said_in_words(card):
+        from sentence_transformers import CrossEncoder
+
+        where, options = _small(card)
+        return CrossEncoder(str(folder), device=where, model_kwargs=options, **_LOCAL).eval()
+
+
+def load_tokenizer(folder: Path, card: ModelCard) -> Any:
+    """The tokenizer of a model that writes: padding side, pad token and chat template as generation needs them."""
+    from transformers import AutoTokenizer
+
+    _register(card)
+    # An answer grows at the right end of a causal model's row; an encoder's positions count from the left.
+    side = "right" if card.task == "seq2seq" else "left"
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side=side, **_LOCAL)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.chat_template = card.chat_template or tokenizer.chat_template or _plain_template(tokenizer, card)
+    return tokenizer
+
+
+def _plain_template(tokenizer: Any, card: ModelCard) -> str:
+    """For a model without a chat format: the messages line by line, with the ends its tokenizer puts to a text."""
+    ids = tokenizer("a")["input_ids"]
+    begin = "{{ bos_token }}" if tokenizer.bos_token and ids[0] == tokenizer.bos_token_id else ""
+    end = "{{ eos_token }}" if card.task == "seq2seq" and ids[-1] == tokenizer.eos_token_id else "{{ '\n' }}"
+    return begin + "{{ messages | map(attribute='content') | join('\n') }}" + end
+
+
+def check_loadable(card: ModelCard) -> None:
+    """See to it that the card's model is here (an embedded one is fetched when loaded) and of a known architecture.
+
+    Raises:
+        UserError: it is not.
+    """
     if not card.embedded and not store.is_ready(card):
         raise UserError(
             "{title} is not downloaded yet.",
@@ -56,60 +139,81 @@ def _require(card: ModelCard) -> None:
             title=card.title,
             name=card.name,
         )
-    if card.embedded or store.is_usable(card):
-        return
-    raise UserError(
-        "{title} is on disk, but this version of the app cannot run its architecture yet.",
-        "Choose another model.",
-        title=card.title,
-    )
-
-
-def _load(folder: Path, card: ModelCard) -> tuple[Any, Any]:
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    silence()
-    where = device()
-    dtype = torch.float32 if where == "cpu" else torch.bfloat16
-    tokenizer = load_tokenizer(folder, card)
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, device_map=where, trust_remote_code=False, use_safetensors=True, local_files_only=True
-        )
-    except (OSError, ValueError) as error:
-        logging.getLogger("yuan").exception("Loading %s failed", folder)
+    if not card.embedded and not store.is_usable(card):
         raise UserError(
-            "{title} could not be loaded: {why}",
-            "Remove it and download it again.",
+            "{title} is on disk, but this version of the app cannot run its architecture yet.",
+            "Choose another model.",
             title=card.title,
-            why=str(error).splitlines()[0][:200],
-        ) from error
-    return model.eval(), tokenizer
+        )
 
 
-def load_tokenizer(folder: Path, card: ModelCard) -> Any:
-    """The tokenizer alone, padding on the left, with the card's chat template where it has one."""
-    from transformers import AutoTokenizer
-
-    if card.register_module:
-        importlib.import_module(card.register_module)
-    tokenizer = AutoTokenizer.from_pretrained(
-        folder, padding_side="left", trust_remote_code=False, local_files_only=True
-    )
-    if card.chat_template:
-        tokenizer.chat_template = card.chat_template
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
-
-
-def load_embedder(card: ModelCard, progress: Progress = lambda step, share: None) -> "SentenceTransformer":
-    """Load a sentence-transformers model, fetching it first where it is not here."""
+def _prepared(card: ModelCard, tasks: tuple[str, ...], progress: Progress) -> Path:
+    if card.task not in tasks:
+        raise UserError(
+            "{title} is for another task ({task}) than this one ({wanted}).",
+            "Choose another model.",
+            title=card.title,
+            task=card.task,
+            wanted=tasks[0],
+        )
+    check_loadable(card)
     folder = store.prepare(card, progress)
     progress("load", 0.0)
-    with _LOADING:
-        from sentence_transformers import SentenceTransformer
+    return folder
 
+
+def _register(card: ModelCard) -> None:
+    if card.register_module:
+        importlib.import_module(card.register_module)
+
+
+def _dtype(card: ModelCard, where: str) -> Any:
+    import torch
+
+    return getattr(torch, placement.dtype(card, where))
+
+
+def _model(auto: Any, folder: Path, card: ModelCard, **more: Any) -> Any:
+    """Weights are mapped from the file and go to their device one by one: no second copy in main memory."""
+    _register(card)
+    where = memory.place(card)
+    dtype = _dtype(card, placement.device())
+    model = auto.from_pretrained(folder, dtype=dtype, device_map=where, use_safetensors=True, **_LOCAL, **more)
+    return model.eval()
+
+
+def _small(card: ModelCard) -> tuple[str, dict[str, Any]]:
+    """Device and model options of an encoder, which always goes whole to one device."""
+    memory.place(card, context=512)
+    where = placement.device()
+    return where, {"dtype": _dtype(card, where), "use_safetensors": True}
+
+
+def _modules(folder: Path, card: ModelCard, options: dict[str, Any]) -> list[Any]:
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+
+    encoder = Transformer(str(folder), model_kwargs={**options, **_LOCAL})
+    return [encoder, Pooling(encoder.get_embedding_dimension(), pooling_mode=card.pooling or "mean"), Normalize()]
+
+
+@contextmanager
+def _said_in_words(card: ModelCard) -> Iterator[None]:
+    """One thread loads at a time; what a library raises over a directory becomes a sentence, the log has the rest."""
+    with _LOADING:
         silence()
-        return SentenceTransformer(str(folder), device=device(), trust_remote_code=False, local_files_only=True)
+        try:
+            yield
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            logging.getLogger("yuan").exception("Loading %s failed", card.name)
+            if "out of memory" in str(error).lower():
+                raise UserError(
+                    "There is not enough memory left for {title}.",
+                    "Choose a smaller model, or stop other programs and try again.",
+                    title=card.title,
+                ) from error
+            raise UserError(
+                "{title} could not be loaded: {why}",
+                "Remove it and download it again.",
+                title=card.title,
+                why=(str(error).splitlines() or [type(error).__name__])[0][:200],
+            ) from error

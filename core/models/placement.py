@@ -1,0 +1,30 @@
+"""Where models are put, and in which type their weights are kept there."""
+
+from core.models.cards import ModelCard
+from core.settings import settings
+
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+def device() -> str:
+    """The torch device models are put on: the setting's, else the first GPU, else the CPU."""
+    import torch
+
+    if settings().device != "auto":
+        return settings().device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def dtype(card: ModelCard, where: str) -> str:
+    """Name of the type this card's weights have on ``where``: float32, bfloat16 or float16."""
+    if card.dtype != "auto":
+        return card.dtype
+    if where == "cpu":
+        return "float32"
+    import torch
+
+    # Cards before Ampere only imitate bfloat16, slower than they compute in float32.
+    native = not where.startswith("cuda") or torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if native else "float16"

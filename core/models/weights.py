@@ -1,0 +1,63 @@
+"""What a model directory holds, read from its configuration and its safetensors headers: no weight is loaded."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from core import files
+from core.errors import UserError
+
+_STORED = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+
+
+class Tensor(NamedTuple):
+    """One tensor as stored: its shape, and its type as safetensors calls it ("F32", "BF16", …)."""
+
+    shape: tuple[int, ...]
+    stored: str
+
+    @property
+    def elements(self) -> int:
+        count = 1
+        for length in self.shape:
+            count *= length
+        return count
+
+    def bytes_as(self, width: int) -> int:
+        """Bytes in memory when floating-point weights take ``width`` bytes; packed integers stay as they are."""
+        return self.elements * (width if self.stored in ("F64", "F32", "F16", "BF16") else _STORED.get(self.stored, 1))
+
+
+def tensors(folder: Path) -> dict[str, Tensor]:
+    """Name → tensor of all safetensors files directly in ``folder``.
+
+    Raises:
+        UserError: a file is not safetensors, or only a part of one.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    found = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="np") as file:
+                for name in file.keys():  # noqa: SIM118 - it is no dict
+                    part = file.get_slice(name)
+                    found[name] = Tensor(tuple(part.get_shape()), part.get_dtype())
+        except (SafetensorError, OSError) as error:
+            raise UserError(
+                "{path} is not a whole safetensors file: {why}",
+                "Copy or download the model again.",
+                path=path,
+                why=str(error).splitlines()[0][:200],
+            ) from error
+    return found
+
+
+def configuration(folder: Path) -> dict[str, Any]:
+    """The directory's ``config.json``, empty where there is none."""
+    found = files.read_json(folder / "config.json", {})
+    return found if isinstance(found, dict) else {}
+
+
+def first(config: dict[str, Any], *names: str, default: int = 0) -> int:
+    """The value of the first of ``names`` the configuration has: architectures call the same number differently."""
+    return next((int(config[name]) for name in names if config.get(name)), default)
