@@ -8,7 +8,7 @@ not to whoever watches it: a watcher may go away and another one come back to it
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Any
 
 from core.errors import UserError
 from core.generation.prompts import Message, encode_within
-from core.models import cards, loading
+from core.models import cards, loading, memory, placement
+from core.models.cards import ModelCard
 
 BASE = "__base__"  # PEFT's word for a row that goes past all adapters
 MAX_ADAPTERS = 8
@@ -40,7 +41,24 @@ class Options:
     min_new_tokens: int = 0
     temperature: float = 0.0
     top_p: float = 0.9
+    repetition_penalty: float = 1.0
     seed: int = 0
+
+    @classmethod
+    def of(cls, card: ModelCard, **chosen: Any) -> "Options":
+        """The card's own defaults, except for what somebody has chosen (None: nothing chosen)."""
+        defaults = card.generation.model_dump()
+        return cls(**{**defaults, **{name: value for name, value in chosen.items() if value is not None}})
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The model in memory: its catalog name, bytes of its weights, their type, and where they are."""
+
+    name: str
+    memory: int
+    dtype: str
+    device: str
 
 
 @dataclass
@@ -100,7 +118,7 @@ class Engine:
 
     def __init__(self) -> None:
         self._queue = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
-        self._name = ""
+        self._loaded: Loaded | None = None
         self._model: Any = None
         self._tokenizer: Any = None
         self._adapters: dict[Weights, str] = {}
@@ -113,21 +131,35 @@ class Engine:
             requests: the rows of the batch, generated together.
             options: the same for all rows.
         """
-        generation = Generation([Answer() for _ in requests])
-        self._queue.submit(self._work, generation, model, list(requests), options or Options())
+        rows, chosen = list(requests), options or Options()
+
+        def job(generation: Generation) -> None:
+            self._load(model, generation)
+            self._generate(generation, rows, chosen)
+
+        return self._enqueue(job, Generation([Answer() for _ in rows]))
+
+    def load(self, model: str) -> Generation:
+        """Load a model before anybody asks; the generation has no answers, but stages, an end, and what went wrong."""
+        return self._enqueue(lambda generation: self._load(model, generation), Generation([]))
+
+    def unload(self) -> Generation:
+        """Give the model's memory back, after what is queued before."""
+        return self._enqueue(lambda _: self._unload(), Generation([]))
+
+    def loaded(self) -> Loaded | None:
+        """The model in memory now; None while there is none or one is being loaded."""
+        return self._loaded
+
+    def _enqueue(self, job: Callable[[Generation], None], generation: Generation) -> Generation:
+        self._queue.submit(self._work, generation, job)
         return generation
 
-    def warm(self, model: str) -> None:
-        """Load a model before anybody asks; what goes wrong is told to the first who does."""
-        self.submit(model, [])
-
-    def _work(self, generation: Generation, model: str, requests: list[Request], options: Options) -> None:
+    def _work(self, generation: Generation, job: Callable[[Generation], None]) -> None:
         try:
-            self._load(model, generation)
-            if requests:
-                self._generate(generation, requests, options)
+            job(generation)
         except BaseException as error:
-            generation.error = error
+            generation.error = _in_words(error)
             for answer in generation.answers:
                 answer.finish = answer.finish or "error"
             if not isinstance(error, UserError):
@@ -139,18 +171,28 @@ class Engine:
             generation._done.set()
 
     def _unload(self) -> None:
-        self._name, self._model, self._tokenizer, self._adapters = "", None, None, {}
+        self._loaded, self._model, self._tokenizer, self._adapters = None, None, None, {}
+        placement.release()
 
     def _load(self, model: str, generation: Generation) -> None:
-        if model == self._name:
+        if self._loaded and model == self._loaded.name:
             return
 
         def progress(step: str, share: float) -> None:
             generation.stage = (step, share)
 
-        self._unload()  # the old one's memory first
-        self._model, self._tokenizer = loading.load_generator(cards.card(model), progress)
-        self._name = model
+        card = cards.card(model)
+        # What cannot be loaded must not cost the model that is there; whose memory is free by then.
+        loading.check_loadable(card, *loading.GENERATORS)
+        memory.place(card, freed=self._loaded.memory if self._loaded else 0)
+        self._unload()
+        self._model, self._tokenizer = loading.load_generator(card, progress)
+        self._loaded = Loaded(
+            model,
+            self._model.get_memory_footprint(),
+            str(self._model.dtype).removeprefix("torch."),
+            str(self._model.device),
+        )
 
     def _adapter_names(self, requests: list[Request]) -> list[str] | None:
         """Adapter name per row; None when this model has never met an adapter."""
@@ -181,7 +223,10 @@ class Engine:
         names = self._adapter_names(requests)
         batch = self._batch(requests, options).to(self._model.device)
         watcher = _watcher(self._tokenizer, self._eos(), generation, options.max_new_tokens)
-        settings: dict[str, Any] = {"do_sample": options.temperature > 0}
+        settings: dict[str, Any] = {
+            "do_sample": options.temperature > 0,
+            "repetition_penalty": options.repetition_penalty,  # else the checkpoint's own would count unseen
+        }
         if options.temperature > 0:
             settings |= {"temperature": options.temperature, "top_p": options.top_p, "top_k": 0}
             torch.manual_seed(options.seed)
@@ -206,8 +251,11 @@ class Engine:
         return set(eos) if isinstance(eos, list) else {eos}
 
     def _batch(self, requests: list[Request], options: Options) -> Any:
-        """Left-padded ids and mask of all rows, shape (rows, longest prompt)."""
-        limit = getattr(self._model.config, "max_position_embeddings", 4096) - options.max_new_tokens
+        """Padded ids and mask of all rows, shape (rows, longest prompt)."""
+        config = self._model.config
+        limit = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 4096
+        if not config.is_encoder_decoder:  # else the answer has positions of its own
+            limit -= options.max_new_tokens
         try:
             rows = [encode_within(self._tokenizer, request.messages, limit) for request in requests]
         except ValueError as error:
@@ -217,6 +265,17 @@ class Engine:
                 why=error,
             ) from error
         return self._tokenizer.pad({"input_ids": rows}, padding=True, return_tensors="pt")
+
+
+def _in_words(error: BaseException) -> BaseException:
+    if isinstance(error, UserError) or "out of memory" not in str(error).lower():
+        return error
+    short = UserError(
+        "The memory ran out while the answer was written.",
+        "Ask for a shorter answer, use fewer passages, or choose a smaller model.",
+    )
+    short.__cause__ = error
+    return short
 
 
 def _weights(path: Path) -> Weights:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # transformers fills its namespace as names are first asked for, which two threads at once break now and then.
 _LOADING = threading.RLock()
+GENERATORS = ("generate", "seq2seq")
 _LOCAL = {"trust_remote_code": False, "local_files_only": True}
 
 device = placement.device
@@ -36,7 +37,7 @@ def load_generator(card: ModelCard, progress: Progress = lambda step, share: Non
     Raises:
         UserError: not downloaded, too large for the memory there is, or an architecture this version does not know.
     """
-    folder = _prepared(card, ("generate", "seq2seq"), progress)
+    folder = _prepared(card, GENERATORS, progress)
     with _said_in_words(card):
         import transformers
 
@@ -126,12 +127,20 @@ def _plain_template(tokenizer: Any, card: ModelCard) -> str:
     return begin + "{{ messages | map(attribute='content') | join('\n') }}" + end
 
 
-def check_loadable(card: ModelCard) -> None:
-    """See to it that the card's model is here (an embedded one is fetched when loaded) and of a known architecture.
+def check_loadable(card: ModelCard, *tasks: str) -> None:
+    """See to it that the model is for one of ``tasks``, here (or embedded: fetched when loaded), and of a known kind.
 
     Raises:
         UserError: it is not.
     """
+    if card.task not in tasks:
+        raise UserError(
+            "{title} is for another task ({task}) than this one ({wanted}).",
+            "Choose another model.",
+            title=card.title,
+            task=card.task,
+            wanted=tasks[0],
+        )
     if not card.embedded and not store.is_ready(card):
         raise UserError(
             "{title} is not downloaded yet.",
@@ -148,15 +157,7 @@ def check_loadable(card: ModelCard) -> None:
 
 
 def _prepared(card: ModelCard, tasks: tuple[str, ...], progress: Progress) -> Path:
-    if card.task not in tasks:
-        raise UserError(
-            "{title} is for another task ({task}) than this one ({wanted}).",
-            "Choose another model.",
-            title=card.title,
-            task=card.task,
-            wanted=tasks[0],
-        )
-    check_loadable(card)
+    check_loadable(card, *tasks)
     folder = store.prepare(card, progress)
     progress("load", 0.0)
     return folder

@@ -1,5 +1,8 @@
 """Where models are put, and in which type their weights are kept there."""
 
+import gc
+import sys
+
 from core.models.cards import ModelCard
 from core.settings import settings
 
@@ -28,3 +31,10 @@ def dtype(card: ModelCard, where: str) -> str:
     # Cards before Ampere only imitate bfloat16, slower than they compute in float32.
     native = not where.startswith("cuda") or torch.cuda.is_bf16_supported(including_emulation=False)
     return "bfloat16" if native else "float16"
+
+
+def release() -> None:
+    """Give the memory of models nobody holds any more back to the machine, the GPU's included."""
+    gc.collect()
+    if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -36,7 +36,7 @@ def ask(engine: Engine, chat: chats.Chat, text: str, mode: str, kb: str, chosen:
         [Arm(rag, adapter, path) for rag in uses],
         retrieve if any(uses) else None,
         kb if any(uses) else "",
-        Options(max_new_tokens=chosen["max_new_tokens"], temperature=chosen["temperature"]),
+        Options.of(cards.card(model), max_new_tokens=chosen["max_new_tokens"], temperature=chosen["temperature"]),
     )
     turns.start(engine, chat, question)
 
@@ -68,7 +68,7 @@ def empty_state(bases: list[str], place: Any) -> str:
 def settings_popover() -> dict[str, Any]:
     """Model, adapter, passages and generation settings, out of the way; returns what is set."""
     with st.popover(t("chat.settings"), icon=":material/tune:"):
-        usable = [c for c in cards.catalog().values() if c.task == "generate" and (c.embedded or store.is_usable(c))]
+        usable = [c for c in cards.catalog().values() if c.generates and (c.embedded or store.is_usable(c))]
         names = [card.name for card in usable]
         index = names.index(store.default_generator().name) if store.default_generator().name in names else 0
         model = st.selectbox(t("chat.model"), names, index=index, key="chat_model")

@@ -23,7 +23,7 @@ def warm() -> None:
     def load() -> None:
         try:
             if store.is_ready(store.default_generator()):
-                engine().warm(store.default_generator().name)
+                engine().load(store.default_generator().name)
             if store.is_ready(store.default_embedder()):
                 embedding.embed(["warm"], "query")
         except Exception:
