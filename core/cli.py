@@ -1,32 +1,29 @@
 """The command line: everything the browser does, through the same functions. Heavy imports wait for their command."""
 
-import json
 import logging
 import sys
 import time
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from core import jobs
+from core import cli_models, jobs
+from core.cli_output import Json, complain, count, note, show, table
 from core.errors import UserError, fill, sentence
 from core.models import cards, store
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-models_app = typer.Typer(no_args_is_help=True, help="Model cards: list, download, remove.")
 kb_app = typer.Typer(no_args_is_help=True, help="Knowledge bases: build, list, remove, search, eval.")
 runs_app = typer.Typer(no_args_is_help=True, help="Fine-tuning runs: list, show, stop, resume, delete, export, merge.")
-app.add_typer(models_app, name="models")
+app.add_typer(cli_models.app, name="models")
 app.add_typer(kb_app, name="kb")
 app.add_typer(runs_app, name="runs")
 
 
 Strategy = StrEnum("Strategy", {"ZERO_SHOT": "zero-shot"})
 StrategyOption = Annotated[Strategy, typer.Option("--strategy", help="How the question is put.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
 def run() -> None:
@@ -34,45 +31,15 @@ def run() -> None:
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except typer.TyperException as error:  # an option or argument that does not fit
-        _complain(error.format_message(), "Try --help.")
+        complain(error.format_message(), "Try --help.")
         sys.exit(error.exit_code)
     except UserError as error:
-        _complain(error.message, error.hint)
+        complain(error.message, error.hint)
         sys.exit(2)
     except Exception as error:
         logging.getLogger("yuan").exception("Command failed")
-        _complain(f"This is our fault, not yours: {type(error).__name__}: {error}")
+        complain(f"This is our fault, not yours: {type(error).__name__}: {error}")
         sys.exit(1)
-
-
-def _complain(message: str, hint: str = "") -> None:
-    typer.echo(f"error: {message}", err=True)
-    if hint:
-        typer.echo(f"hint: {hint}", err=True)
-
-
-def _print(value: Any, as_json: bool, text: Callable[[], str]) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=1) if as_json else text())
-
-
-def _table(rows: list[dict[str, Any]], columns: list[str]) -> str:
-    cells = [columns, *([str(row.get(c) if row.get(c) is not None else "–") for c in columns] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
-
-
-def _note(text: str, end: str = "\n") -> None:
-    """Progress goes to stderr, and only where a person looks on."""
-    if sys.stderr.isatty():
-        typer.echo(text + end, nl=False, err=True)
-
-
-def _stage(step: str, share: float) -> None:
-    _note(f"\r  {step} {share:>4.0%}  ", end="")
-
-
-def _count(done: int, total: int) -> None:
-    _note(f"\r  {done}/{total}  ", end="")
 
 
 @app.command()
@@ -101,7 +68,7 @@ def doctor(as_json: Json = False) -> None:
         "hardware": machine,
         "versions": versions,
         "data_dir": str(settings().data_dir),
-        "models": _model_rows(),
+        "models": cli_models.rows(),
         "default_model": store.default_generator().name,
         "missing": missing,
     }
@@ -120,47 +87,7 @@ def doctor(as_json: Json = False) -> None:
         ]
         return "\n".join(lines)
 
-    _print(report, as_json, text)
-
-
-def _model_rows() -> list[dict[str, Any]]:
-    rows = []
-    for card in cards.catalog().values():
-        row = card.model_dump(include={"name", "title", "task", "parameters", "size", "license"})
-        source = f"{card.sources[0].kind}:{card.sources[0].id}"
-        rows.append({**row, "state": "ready" if store.is_ready(card) else "not downloaded", "source": source})
-    return rows
-
-
-@models_app.command("list")
-def models_list(as_json: Json = False) -> None:
-    """The catalog with state, size, licence and source."""
-    rows = _model_rows()
-    shown = [{**row, "size": f"{row['size'] / 1e9:.2f} GB"} for row in rows]
-    _print({"models": rows}, as_json, lambda: _table(shown, ["name", "state", "size", "license", "source"]))
-
-
-@models_app.command("download")
-def models_download(
-    name: Annotated[str, typer.Argument(help="Catalog name; `embedded`: all that come with the app.")],
-    quiet: Annotated[bool, typer.Option(help="Say nothing when there is nothing to do.")] = False,
-) -> None:
-    """Fetch a model and prepare it for loading."""
-    wanted = [c for c in cards.catalog().values() if c.embedded] if name == "embedded" else [cards.card(name)]
-    for card in wanted:
-        if not store.is_ready(card):
-            _note(f"Preparing {card.title} ({card.size / 1e9:.1f} GB on disk)")
-            store.prepare(card, _stage)
-            _note("")
-        elif quiet:
-            continue
-        typer.echo(f"{card.name}: {store.directory(card)}")
-
-
-@models_app.command("remove")
-def models_remove(name: str) -> None:
-    """Delete a model from disk."""
-    store.remove(cards.card(name))
+    show(report, as_json, text)
 
 
 @app.command()
@@ -188,7 +115,7 @@ def ask(
     card = cards.card(name) if name else store.default_generator()
     path = runs.adapter(adapter, card.name) if adapter else None
     arms = [asking.Arm(use, adapter, path) for use in ([False, True] if compare else [bool(kb)])]
-    passages = [p.as_dict() for p in knowledge.search(kb, question, top_k or card.passages, _count)] if kb else []
+    passages = [p.as_dict() for p in knowledge.search(kb, question, top_k or card.passages, count)] if kb else []
     options = Options(max_new_tokens=max_new_tokens, temperature=temperature)
     texts = [passage["text"] for passage in passages]
     answers = asking.submit(Engine(), card.name, question, arms, texts, options=options).result()
@@ -202,7 +129,7 @@ def ask(
             parts += [f"  [{p['score']:.3f}] {p['source']}: {p['text'][:100]}" for p in record["passages"]]
         return "\n".join(parts)
 
-    _print({"question": question, "answers": records}, as_json, text)
+    show({"question": question, "answers": records}, as_json, text)
 
 
 @kb_app.command("build")
@@ -210,7 +137,7 @@ def kb_build(name: str, paths: list[Path]) -> None:
     """Index documents (.md, .txt, folders of them) under a name."""
     from core.rag import knowledge
 
-    manifest = knowledge.build(name, paths, _count)
+    manifest = knowledge.build(name, paths, count)
     typer.echo(f"{name}: {manifest['documents']} documents, {manifest['chunks']} chunks")
 
 
@@ -221,7 +148,7 @@ def kb_list(as_json: Json = False) -> None:
 
     rows = knowledge.listing()
     columns = ["name", "shipped", "ready", "documents", "chunks", "embedder"]
-    _print({"knowledge_bases": rows}, as_json, lambda: _table(rows, columns))
+    show({"knowledge_bases": rows}, as_json, lambda: table(rows, columns))
 
 
 @kb_app.command("remove")
@@ -243,12 +170,12 @@ def kb_search(
     """The passages nearest to a question."""
     from core.rag import knowledge
 
-    found = [passage.as_dict() for passage in knowledge.search(name, query, top_k, _count)]
+    found = [passage.as_dict() for passage in knowledge.search(name, query, top_k, count)]
     rows = [
         {"score": p["score"], **(p["ranks"] if stages else {}), "source": p["source"], "text": p["text"][:100]}
         for p in found
     ]
-    _print({"results": found}, as_json, lambda: _table(rows, list(rows[0])) if rows else "")
+    show({"results": found}, as_json, lambda: table(rows, list(rows[0])) if rows else "")
 
 
 @kb_app.command("eval")
@@ -256,9 +183,9 @@ def kb_eval(name: str, qa: Path, as_json: Json = False) -> None:
     """Hit rates, MRR and nDCG@10 of retrieval on rows {"question", "source"}."""
     from core.evaluation import retrieval
 
-    report = retrieval.evaluate(name, qa, _count)
+    report = retrieval.evaluate(name, qa, count)
     rows = [{"stage": stage, **scores} for stage, scores in report["stages"].items()]
-    _print(report, as_json, lambda: _table(rows, list(rows[0])))
+    show(report, as_json, lambda: table(rows, list(rows[0])))
 
 
 @app.command()
@@ -275,10 +202,10 @@ def train(
     run_id = runs.start(config.load(recipe, config.parse_overrides(changes or [])))
     state = runs.show(run_id)
     if wait:
-        _note(f"Run {run_id}")
+        note(f"Run {run_id}")
         state = jobs.wait(
             runs.folder(run_id),
-            lambda s: _note(f"\r  {s['status']} {s.get('step', 0)}/{s.get('steps') or '?'}  ", end=""),
+            lambda s: note(f"\r  {s['status']} {s.get('step', 0)}/{s.get('steps') or '?'}  ", end=""),
         )
     report = {
         "run": run_id,
@@ -289,10 +216,10 @@ def train(
         "seconds": round(time.time() - began, 1),
         "adapter": str(runs.adapter(run_id)) if state.get("adapter") else None,
     }
-    _print(report, as_json, lambda: "\n".join(f"{key:<12}{value}" for key, value in report.items()))
+    show(report, as_json, lambda: "\n".join(f"{key:<12}{value}" for key, value in report.items()))
     if state["status"] == jobs.FAILED:
         error = state["error"]
-        _complain(*(fill(error[part], error["values"]) for part in ("message", "hint")))
+        complain(*(fill(error[part], error["values"]) for part in ("message", "hint")))
         raise typer.Exit(1)
 
 
@@ -303,7 +230,7 @@ def runs_list(as_json: Json = False) -> None:
 
     rows = runs.listing()
     shown = [{**row, "model": row["config"]["model"], "dataset": row["config"]["dataset"]} for row in rows]
-    _print({"runs": rows}, as_json, lambda: _table(shown, ["id", "status", "step", "steps", "model", "dataset"]))
+    show({"runs": rows}, as_json, lambda: table(shown, ["id", "status", "step", "steps", "model", "dataset"]))
 
 
 @runs_app.command("show")
@@ -312,7 +239,7 @@ def runs_show(run_id: str, as_json: Json = False) -> None:
     from core.training import runs
 
     report = {**runs.show(run_id), "metrics": runs.metrics(run_id)}
-    _print(report, as_json, lambda: "\n".join(f"{k:<18}{v}" for k, v in report.items() if k != "metrics"))
+    show(report, as_json, lambda: "\n".join(f"{k:<18}{v}" for k, v in report.items() if k != "metrics"))
 
 
 @runs_app.command("stop")
@@ -374,11 +301,11 @@ def compare(
     if not set(rag.split(",")) <= switches.keys():
         raise UserError("--rag {rag} is not known.", "Use off, on, or off,on.", rag=rag)
     experiment_id = experiments.start(
-        dataset, models.split(","), kb, [switches[word] for word in rag.split(",")], limit, progress=_count
+        dataset, models.split(","), kb, [switches[word] for word in rag.split(",")], limit, progress=count
     )
-    _note(f"Experiment {experiment_id}")
+    note(f"Experiment {experiment_id}")
     folder = experiments.folder(experiment_id)
-    state = jobs.wait(folder, lambda s: _note(f"\r  {s['status']} {s.get('done', 0)}/{s.get('total')}  ", end=""))
+    state = jobs.wait(folder, lambda s: note(f"\r  {s['status']} {s.get('done', 0)}/{s.get('total')}  ", end=""))
     if state["status"] == jobs.FAILED:
         raise RuntimeError(sentence(state.get("error")))
     experiment = experiments.show(experiment_id)
@@ -392,6 +319,6 @@ def compare(
         for arm in report["arms"]:
             scores = {m: f"{s['mean']:.3f} [{s['low']:.3f}, {s['high']:.3f}]" for m, s in arm["scores"].items()}
             rows.append({"arm": arm["name"], **scores})
-        return _table(rows, ["arm", "rouge1", "rouge2", "rougeL", "rougeLsum"])
+        return table(rows, ["arm", "rouge1", "rouge2", "rougeL", "rougeLsum"])
 
-    _print(report, as_json, text)
+    show(report, as_json, text)

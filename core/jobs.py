@@ -83,7 +83,7 @@ def state(folder: Path) -> dict[str, Any]:
     """The job's state as it truly is: what the worker wrote, corrected by whether the worker lives.
 
     A worker that vanished without a last word is ``stopped`` when a stop was asked for, ``interrupted`` when the
-    machine was started after it, else ``failed`` with the reason in words.
+    machine was started after it, else ``failed`` with the reason in words and ``vanished`` set.
     """
     current = _read(folder)
     if current["status"] not in LIVE:
@@ -102,7 +102,7 @@ def state(folder: Path) -> dict[str, Any]:
     if signed and signed["create_time"] < psutil.boot_time():
         error = UserError("The machine was restarted while this was running.", "Start it again.")
         return {**current, "status": INTERRUPTED, "error": error.as_dict()}
-    return {**current, "status": FAILED, "error": _vanished(folder).as_dict()}
+    return {**current, "status": FAILED, "vanished": True, "error": _vanished(folder).as_dict()}
 
 
 def _read(folder: Path) -> dict[str, Any]:

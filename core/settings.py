@@ -20,11 +20,20 @@ class Settings(BaseSettings):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps: where models are put.")
     language: Literal["auto", "zh", "en"] = Field("auto", description="First language; auto: the browser's.")
     password: SecretStr = Field(SecretStr(""), description="When set, the app asks for it before anything else.")
+    hf_endpoint: str = Field("", description="Address of a Hugging Face mirror; empty: the client's own default.")
+    hf_token: SecretStr = Field(SecretStr(""), description="Access token for gated or private models there.")
+    modelscope_endpoint: str = Field("", description="Address of a ModelScope mirror; empty: the client's own default.")
+    modelscope_token: SecretStr = Field(SecretStr(""), description="Access token for private models there.")
+    offline: bool = Field(False, description="Nothing is downloaded: only what is on disk is used.")
     max_upload_rows: int = Field(50_000, ge=1, description="Rows accepted from one uploaded data set.")
 
     @property
     def models_dir(self) -> Path:
         return self.data_dir / "models"
+
+    @property
+    def downloads_dir(self) -> Path:
+        return self.data_dir / "downloads"
 
     @property
     def kb_dir(self) -> Path:

@@ -14,6 +14,7 @@ from core.models.cards import ModelCard
 from core.settings import ROOT, settings
 from tests.helpers import tiny
 from tests.helpers.isolation import add_card, data_dir
+from tests.helpers.stub_hub import StubHub, serve
 
 # One thread per process: the machine has few cores, and sums then come out the same in every process.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -75,6 +76,16 @@ def tiny_embedder(tiny_embedder_dir: Path, monkeypatch: pytest.MonkeyPatch) -> M
     monkeypatch.setattr("core.models.store.default_embedder", lambda: card)
     monkeypatch.setattr("core.rag.knowledge.default_embedder", lambda: card)
     return card
+
+
+@pytest.fixture
+def stub_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubHub]:
+    """A hub on loopback that is both ModelScope and Hugging Face to this process and its workers."""
+    with serve(StubHub()) as hub:
+        monkeypatch.setenv("YUAN_MODELSCOPE_ENDPOINT", hub.address)
+        monkeypatch.setenv("YUAN_HF_ENDPOINT", hub.address)
+        settings.cache_clear()
+        yield hub
 
 
 @pytest.fixture(scope="session")

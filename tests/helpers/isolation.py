@@ -40,11 +40,22 @@ def data_dir(folder: Path) -> Iterator[Path]:
 
 
 def add_card(name: str, task: str, source: Path, extra: str = "") -> ModelCard:
-    """Write a card into this data directory's own catalog and prepare its model."""
+    """Write a card of a directory into this data directory's own catalog; it must be a whole model."""
+    _write(tiny.card_toml(name, task, source, extra))
+    store.prepare(cards.card(name))
+    return cards.card(name)
+
+
+def add_hub_card(name: str, identifier: str, *kinds: str) -> ModelCard:
+    """The same for a model on a hub, or on several in this order of preference."""
+    text = tiny.card_toml(name, "generate", Path("/nowhere")).partition("[[model.sources]]")[0]
+    _write(text + "".join(f'[[model.sources]]\nkind = "{kind}"\nid = "{identifier}"\n\n' for kind in kinds))
+    return cards.card(name)
+
+
+def _write(card: str) -> None:
     catalog = settings().models_dir / "cards.toml"
     catalog.parent.mkdir(parents=True, exist_ok=True)
     before = catalog.read_text("utf-8") if catalog.exists() else ""
-    catalog.write_text(before + tiny.card_toml(name, task, source, extra), "utf-8")
+    catalog.write_text(before + card, "utf-8")
     cards._read.cache_clear()
-    store.prepare(cards.card(name))
-    return cards.card(name)

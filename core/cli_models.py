@@ -1,0 +1,97 @@
+"""``python -m core models``: what can be loaded, fetching it, removing it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from core import jobs
+from core.cli_output import Json, complain, note, show, stage, table
+from core.errors import fill
+from core.models import cards, downloads, store
+from core.models.cards import ModelCard
+from core.models.downloads import Download
+
+app = typer.Typer(no_args_is_help=True, help="Model cards: list, download, remove.")
+
+
+def rows() -> list[dict[str, Any]]:
+    """The catalog with the state of every model and the bytes it takes on disk now."""
+    found = []
+    for card in cards.catalog().values():
+        row = card.model_dump(include={"name", "title", "task", "parameters", "size", "license"})
+        state = downloads.state(card)
+        word = "not downloaded" if state.kind == downloads.ABSENT else state.kind
+        found.append({**row, "disk": state.size, "state": word, "source": card.sources[0].label})
+    return found
+
+
+@app.command("list")
+def models_list(as_json: Json = False) -> None:
+    """The catalog with state, size, licence and source."""
+    shown = [{**row, "size": f"{row['size'] / 1e9:.2f} GB"} for row in rows()]
+    columns = ["name", "state", "size", "license", "source"]
+    show({"models": rows()}, as_json, lambda: table(shown, columns))
+
+
+@app.command("download")
+def models_download(
+    name: Annotated[str, typer.Argument(help="Catalog name; `embedded`: all that come with the app.")],
+    quiet: Annotated[bool, typer.Option(help="Say nothing when there is nothing to do.")] = False,
+) -> None:
+    """Fetch a model and prepare it for loading; started again, it goes on where it stopped."""
+    wanted = [c for c in cards.catalog().values() if c.embedded] if name == "embedded" else [cards.card(name)]
+    for card in wanted:
+        if store.is_ready(card):
+            if quiet:
+                continue
+        elif any(source.kind in ("modelscope", "huggingface") for source in card.sources):
+            _follow(card)
+        else:
+            note(f"Preparing {card.title} ({card.size / 1e9:.1f} GB on disk)")
+            store.prepare(card, stage)
+            note("")
+        typer.echo(f"{card.name}: {store.directory(card)}")
+
+
+def _follow(card: ModelCard) -> None:
+    """Start the download in a process of its own and stay until it ends; Ctrl-C ends both."""
+    downloads.start(card)
+    note(f"Downloading {card.title}")
+    try:
+        last = downloads.wait(card, lambda seen: note(f"\r  {line(seen):<76}", end=""))
+    except KeyboardInterrupt:
+        downloads.stop(card)
+        downloads.wait(card)
+        complain("Stopped.", f"Go on with: python -m core models download {card.name}")
+        raise typer.Exit(130) from None
+    note(f"\r  {line(last):<76}")
+    for failure in last.failures:
+        note(f"  {failure.source}: {fill(failure.error['message'], failure.error['values'])}")
+    if last.status == jobs.FINISHED:
+        return
+    if last.error is None:
+        complain("The download was stopped.", f"Go on with: python -m core models download {card.name}")
+    else:
+        complain(*(fill(last.error[part], last.error["values"]) for part in ("message", "hint")))
+    raise typer.Exit(2)
+
+
+def line(seen: Download) -> str:
+    """One line of progress: file, share, speed, time to go."""
+    if seen.stage == downloads.CONVERT:
+        return f"convert {seen.share:>4.0%}"
+    parts = [seen.file or seen.stage or seen.status]
+    if seen.total:
+        parts.append(f"{seen.done / seen.total:.0%} of {seen.total / 1e6:.0f} MB")
+    if seen.speed:
+        parts.append(f"{seen.speed / 1e6:.1f} MB/s")
+    if seen.eta is not None and seen.live:
+        minutes, seconds = divmod(round(seen.eta), 60)
+        parts.append(f"{minutes}:{seconds:02} left")
+    return "  ".join(parts)
+
+
+@app.command("remove")
+def models_remove(name: str) -> None:
+    """Delete a model from disk, and what is left of an unfinished download."""
+    downloads.remove(cards.card(name))
