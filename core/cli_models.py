@@ -1,5 +1,7 @@
-"""``python -m core models``: what can be loaded, fetching it, removing it."""
+"""``python -m core models``: what can be loaded, fetching it, trying it, removing it, and cards of one's own."""
 
+from dataclasses import asdict
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -7,11 +9,13 @@ import typer
 from core import jobs
 from core.cli_output import Json, complain, note, show, stage, table
 from core.errors import fill
-from core.models import cards, downloads, store
+from core.models import cards, downloads, own, store
 from core.models.cards import ModelCard
 from core.models.downloads import Download
 
-app = typer.Typer(no_args_is_help=True, help="Model cards: list, download, remove.")
+app = typer.Typer(no_args_is_help=True, help="Model cards: list, download, check, add, forget, remove.")
+
+Hub = StrEnum("Hub", {"MODELSCOPE": "modelscope", "HUGGINGFACE": "huggingface"})
 
 
 def rows() -> list[dict[str, Any]]:
@@ -95,3 +99,38 @@ def line(seen: Download) -> str:
 def models_remove(name: str) -> None:
     """Delete a model from disk, and what is left of an unfinished download."""
     downloads.remove(cards.card(name))
+
+
+@app.command("check")
+def models_check(name: str, as_json: Json = False) -> None:
+    """Load a model, let it do one small thing of its trade, and say what came out and how fast."""
+    from core.generation.check import check
+
+    report = check(cards.card(name), progress=stage)
+    note("")
+    text = (
+        f"{report.output}\n"
+        f"{report.tokens} tokens in {report.seconds:.2f} s ({report.tokens_per_second:.1f} per second), "
+        f"loaded in {report.load_seconds:.1f} s: {report.memory / 1e9:.2f} GB of {report.dtype} on {report.device}"
+    )
+    show(asdict(report), as_json, lambda: text)
+
+
+@app.command("add")
+def models_add(
+    source: Annotated[str, typer.Argument(help="A model directory, or a hub's model id (OWNER/NAME).")],
+    name: Annotated[str, typer.Option(help="The card's name; empty: the directory's or the model's.")] = "",
+    hub: Annotated[Hub | None, typer.Option(help="Where the id is looked up; modelscope unless said.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Add a card of your own: a directory is used in place, a hub's model can then be downloaded."""
+    card = own.add(own.describe(source, hub.value if hub else "", name))
+    show(
+        {"card": card.model_dump(by_alias=True)}, as_json, lambda: f"{card.name}: {card.task}, {card.sources[0].label}"
+    )
+
+
+@app.command("forget")
+def models_forget(name: str) -> None:
+    """Take a card of your own out of the catalog, with what was downloaded for it; your own directory stays."""
+    own.remove_own(name)

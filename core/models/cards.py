@@ -92,7 +92,7 @@ class ModelCard(BaseModel):
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, changed: float) -> tuple[ModelCard, ...]:
+def _read(path: Path, version: tuple[int, ...]) -> tuple[ModelCard, ...]:
     try:
         entries = tomllib.loads(path.read_text("utf-8")).get("model", [])
         return tuple(ModelCard(**entry) for entry in entries)
@@ -101,15 +101,34 @@ def _read(path: Path, changed: float) -> tuple[ModelCard, ...]:
         raise UserError("{path} is not a catalog of model cards: {why}", "Mend it.", path=path, why=why) from error
 
 
+def read(path: Path) -> tuple[ModelCard, ...]:
+    """The cards in a file, read again whenever it has changed.
+
+    Raises:
+        UserError: it is not a catalog.
+    """
+    about = path.stat()
+    return _read(path, (about.st_ino, about.st_mtime_ns, about.st_size))
+
+
+def shipped() -> tuple[ModelCard, ...]:
+    """The cards that come with the app."""
+    return read(CATALOG)
+
+
+def own_path() -> Path:
+    """Where a person's own cards are."""
+    return settings().models_dir / "cards.toml"
+
+
 def catalog() -> dict[str, ModelCard]:
     """All cards by name: those that come with the app, then a person's own from ``var/models/cards.toml``.
 
     Raises:
         UserError: the person's own file is not a catalog.
     """
-    own = settings().models_dir / "cards.toml"
-    paths = [CATALOG, own] if own.is_file() else [CATALOG]
-    return {card.name: card for path in paths for card in _read(path, path.stat().st_mtime)}
+    own = read(own_path()) if own_path().is_file() else ()
+    return {card.name: card for card in (*shipped(), *own)}
 
 
 def card(name: str) -> ModelCard:

@@ -237,6 +237,10 @@ def _finish(card: ModelCard, source: Source, folder: Path, obsolete: list[Path])
     for path in obsolete:
         (target / path.relative_to(folder)).unlink(missing_ok=True)
     shutil.rmtree(workspace(card), ignore_errors=True)
+    if not card.parameters:  # a hub's model somebody added by its id alone: now its files tell the rest
+        from core.models import own
+
+        own.complete(card)
     return target
 
 
