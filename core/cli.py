@@ -98,8 +98,8 @@ def ask(
     model: Annotated[str, typer.Option(help="Catalog name of the model.")] = "",
     adapter: Annotated[str, typer.Option(help="Run whose adapter is used.")] = "",
     top_k: Annotated[int, typer.Option(min=0, help="Passages to read; 0: what suits the model.")] = 0,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 256,
-    temperature: Annotated[float, typer.Option(min=0, max=2, help="0: greedy, repeats exactly.")] = 0.0,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0, max=2, help="0: greedy, repeats exactly.")] = None,
     strategy: StrategyOption = Strategy.ZERO_SHOT,
     as_json: Json = False,
 ) -> None:
@@ -116,7 +116,7 @@ def ask(
     path = runs.adapter(adapter, card.name) if adapter else None
     arms = [asking.Arm(use, adapter, path) for use in ([False, True] if compare else [bool(kb)])]
     passages = [p.as_dict() for p in knowledge.search(kb, question, top_k or card.passages, count)] if kb else []
-    options = Options(max_new_tokens=max_new_tokens, temperature=temperature)
+    options = Options.of(card, max_new_tokens=max_new_tokens, temperature=temperature)
     texts = [passage["text"] for passage in passages]
     answers = asking.submit(Engine(), card.name, question, arms, texts, options=options).result()
     records = [asking.record(card.name, arm, a, passages) for arm, a in zip(arms, answers, strict=True)]
