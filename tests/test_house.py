@@ -32,6 +32,8 @@ LIGHT_MODULES = [
     "core.hardware",
     "core.models.cards",
     "core.models.store",
+    "core.models.downloads",
+    "core.models.worker",
     "core.models.loading",
     "core.models.memory",
     "core.models.own",

@@ -85,7 +85,8 @@ def _unpickle(path: Path) -> dict[str, "torch.Tensor"]:
             "The checkpoint {file} cannot be read: {why}", "Remove the model and download it again.",
             file=path.name, why=why,
         ) from error  # fmt: skip
-    tensors = {name: value for name, value in dict(loaded).items() if isinstance(value, torch.Tensor)}
+    named = loaded if isinstance(loaded, dict) else {}
+    tensors = {name: value for name, value in named.items() if isinstance(value, torch.Tensor)}
     if not tensors:
         raise UserError(
             "The checkpoint {file} holds no weights by name.",

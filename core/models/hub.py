@@ -79,6 +79,7 @@ def fetch(source: Source, folder: Path, progress: Progress) -> Path:
     files.write_json(folder / "plan.json", {"files": [asdict(file) for file in plan]})
     _require_space(source, folder, plan)
     total = sum(file.size for file in plan) or 1
+    progress("download", sum(entry.done for entry in report(folder)) / total)
     for file in plan:
         if _size(here / file.path) != file.size:
             _fetch_file(client, source, file, incoming, progress)

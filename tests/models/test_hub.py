@@ -118,7 +118,7 @@ def test_what_is_whole_is_not_asked_for_again(model: StubHub, tmp_path: Path, ki
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_model_or_revision_that_is_not_there(model: StubHub, tmp_path: Path, kind: str) -> None:
-    with pytest.raises(UserError, match="There is no model o/m on .*, or not in the revision v9"):
+    with pytest.raises(UserError, match=r"There is no model o/m on .*, or not in the revision v9"):
         fetch(kind, tmp_path, revision="v9")
     del model.models["o/m"]
     with pytest.raises(UserError, match="There is no model o/m on "):
@@ -189,7 +189,7 @@ def test_a_disk_too_small_is_seen_before_a_file_is_asked_for(
     model: StubHub, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub, "_ROOM", 10**18)
-    with pytest.raises(UserError, match="o/m still needs .* GB of disk, and .* GB are free"):
+    with pytest.raises(UserError, match=r"o/m still needs .* GB of disk, and .* GB are free"):
         fetch(kind, tmp_path)
     assert model.sent() == {}
 
@@ -224,7 +224,7 @@ def test_when_no_source_works_each_has_its_reason(model: StubHub, monkeypatch: p
     settings.cache_clear()
     model.models.clear()
     card = add_hub_card("m", "o/m", "modelscope", "huggingface")
-    with pytest.raises(UserError, match="from any of its 2 sources.*There is no model o/m on Hugging Face"):
+    with pytest.raises(UserError, match=r"from any of its 2 sources.*There is no model o/m on Hugging Face"):
         store.prepare(card)
 
 
