@@ -28,7 +28,7 @@ class Tensor(NamedTuple):
 
 
 def tensors(folder: Path) -> dict[str, Tensor]:
-    """Name → tensor of all safetensors files directly in ``folder``.
+    """Name → tensor of the weights in ``folder``: those its index names, else ``model.safetensors``, else all there.
 
     Raises:
         UserError: a file is not safetensors, or only a part of one.
@@ -36,7 +36,7 @@ def tensors(folder: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError, safe_open
 
     found = {}
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in _weight_files(folder):
         try:
             with safe_open(path, framework="np") as file:
                 for name in file.keys():  # noqa: SIM118 - it is no dict
@@ -50,6 +50,14 @@ def tensors(folder: Path) -> dict[str, Tensor]:
                 why=str(error).splitlines()[0][:200],
             ) from error
     return found
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    index = files.read_json(folder / "model.safetensors.index.json", {}).get("weight_map", {})
+    whole = folder / "model.safetensors"
+    if index:
+        return [folder / name for name in sorted(set(index.values()))]
+    return [whole] if whole.is_file() else sorted(folder.glob("*.safetensors"))
 
 
 def configuration(folder: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 
 from core import hardware
 from core.errors import UserError
-from core.models import cards, loading, memory, placement
+from core.models import cards, loading, memory, placement, weights
 from core.models.cards import ModelCard
 from core.settings import settings
 from tests.helpers import checkpoints
@@ -22,6 +22,20 @@ def test_the_weights_are_estimated_as_they_are_once_loaded(dtype: str, tmp_path:
     card = add_card("m", "generate", checkpoints.causal(tmp_path / "m", "qwen2"), f'dtype = "{dtype}"\n')
     model, _ = loading.load_generator(card)
     assert memory.estimate(card).weights == sum(p.nbytes for p in model.parameters())
+
+
+@pytest.mark.parametrize("shard", ["1GB", "20KB"])
+def test_only_the_models_own_files_are_counted(shard: str, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(checkpoints.causal(tmp_path / "m", "llama"))
+    model.save_pretrained(tmp_path / "saved", max_shard_size=shard)
+    assert (len(list((tmp_path / "saved").glob("*.safetensors"))) > 1) == (shard == "20KB")
+    save_file({"x": torch.zeros(10**5)}, tmp_path / "saved" / "other.safetensors")
+    found = weights.tensors(tmp_path / "saved")
+    assert sum(tensor.elements for tensor in found.values()) == sum(p.numel() for p in model.parameters())
 
 
 def test_an_embedding_stored_twice_is_counted_once(tmp_path: Path) -> None:
