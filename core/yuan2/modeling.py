@@ -17,7 +17,7 @@ from transformers.utils.output_capturing import capture_outputs
 
 from core.yuan2 import documents
 from core.yuan2.configuration import YuanConfig
-from core.yuan2.layers import LocalizedFiltering, YuanRMSNorm, YuanRotaryEmbedding, rotate
+from core.yuan2.layers import LocalizedFiltering, YuanRMSNorm, YuanRotaryEmbedding, rotate, stream_linears
 
 
 def eager_attention_forward(
@@ -142,6 +142,13 @@ class YuanPreTrainedModel(PreTrainedModel):
     _supports_attention_backend = True
     _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": YuanDecoderLayer, "attentions": YuanAttention}
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """As for every transformers model; what is still a plain linear layer afterwards is made fast on a CPU."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        stream_linears(loaded[0] if isinstance(loaded, tuple) else loaded)  # (model, info) where info was asked for
+        return loaded
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
