@@ -13,7 +13,7 @@ from core import jobs
 from core.errors import UserError, sentence
 from core.generation.engine import Engine, Options, Request
 from core.generation.prompts import conversation
-from core.models import cards
+from core.models import cards, store
 from core.models.cards import ModelCard
 from core.settings import settings
 from core.training import merge, runs, worker
@@ -111,7 +111,7 @@ def test_no_prompt_token_is_learned(run_id: str, monkeypatch: pytest.MonkeyPatch
     worker.train(folder, training.config(Path("unused"), max_steps=2, eval_rows=0).resolved())
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(settings().models_dir / "tiny")
+    tokenizer = AutoTokenizer.from_pretrained(store.directory(cards.card("tiny")))
     outputs = {row["output"] + tokenizer.eos_token for row in training.rows()}
     learned = [
         tokenizer.decode([t for t in row.tolist() if t != IGNORE]) for inputs in seen for row in inputs["labels"]
@@ -173,7 +173,7 @@ def test_killed_it_says_so_and_resumes_as_if_nothing_had_been(
 def test_a_loss_that_is_not_a_number_ends_the_run_in_words(tiny_card: ModelCard, tmp_path: Path, dataset: Path) -> None:
     from safetensors.torch import load_file, save_file
 
-    broken = copytree(settings().models_dir / "tiny", tmp_path / "broken")
+    broken = copytree(store.directory(cards.card("tiny")), tmp_path / "broken")
     weights = load_file(broken / "model.safetensors")
     weights["model.norm.weight"][0] = float("nan")
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
