@@ -63,18 +63,19 @@ def with_twin(card: ModelCard) -> ModelCard:
 
 def _modules(folder: Path) -> list[dict[str, Any]]:
     """The parts of a sentence-transformers model; empty for any other."""
-    return files.read_json(folder / "modules.json", []) or []
+    found = files.read_json(folder / "modules.json", [])
+    return [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
 
 
 def _task(folder: Path, config: dict[str, Any]) -> Task:
     if _modules(folder):
         kind = files.read_json(folder / "config_sentence_transformers.json", {}).get("model_type")
         return "rerank" if kind == "CrossEncoder" else "embed"
-    if config.get("model_type") == "yuan":
-        return "generate"
+    family, architecture = config.get("model_type"), next(iter(config.get("architectures") or []), "")
+    if family == "yuan":
+        return "classify" if architecture == "YuanForSequenceClassification" else "generate"
     from transformers.models.auto import modeling_auto as auto
 
-    family, architecture = config.get("model_type"), next(iter(config.get("architectures") or []), "")
     reads_text = family in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
     if architecture in auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values():
         return "seq2seq"

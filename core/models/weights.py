@@ -68,4 +68,5 @@ def configuration(folder: Path) -> dict[str, Any]:
 
 def first(config: dict[str, Any], *names: str, default: int = 0) -> int:
     """The value of the first of ``names`` the configuration has: architectures call the same number differently."""
-    return next((int(config[name]) for name in names if config.get(name)), default)
+    text = config.get("text_config") or config  # of a model that sees, too
+    return next((text[name] for name in names if isinstance(text.get(name), int) and text[name]), default)

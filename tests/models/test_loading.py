@@ -1,5 +1,6 @@
 """Every architecture of the catalog goes through the one door, and gives what its library gives without us."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -106,6 +107,19 @@ def test_an_embedder_with_files_of_its_own_keeps_their_pooling_and_prompts(tiny_
     embedder = loading.load_embedder(card)
     assert embedder[1].pooling_mode == "mean"
     assert embedder.prompts["query"] == embedder.prompts["passage"] == "text: "
+
+
+def test_code_that_came_with_an_embedder_is_not_run(tiny_embedder_dir: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_embedder_dir, tmp_path / "evil")
+    modules = (folder / "modules.json").read_text("utf-8")
+    (folder / "modules.json").write_text(
+        re.sub(r'"sentence_transformers\.[^"]*Normalize"', '"evil.Evil"', modules), "utf-8"
+    )
+    witness = tmp_path / "ran"
+    (folder / "evil.py").write_text(f"open({str(witness)!r}, 'w')\nclass Evil: ...\n", "utf-8")
+    with pytest.raises(UserError, match="could not be loaded"):
+        loading.load_embedder(add_card("evil", "embed", folder))
+    assert not witness.exists()
 
 
 def test_a_reranker_scores_pairs_as_its_model_does(tmp_path: Path) -> None:

@@ -82,13 +82,16 @@ def test_a_family_peft_does_not_know_is_adapted_in_the_linear_layers_of_its_bloc
     assert not {"embed_tokens", "lm_head", "conv", "operator_norm"} & set(targets)
 
 
-def test_yuan_gets_its_architecture_template_and_layers(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("architecture", "task"), [("YuanForCausalLM", "generate"), ("YuanForSequenceClassification", "classify")]
+)
+def test_yuan_gets_its_architecture_template_and_layers(architecture: str, task: str, tmp_path: Path) -> None:
     folder = checkpoints.causal(tmp_path / "yuan", "llama")
     config = json.loads((folder / "config.json").read_text("utf-8"))
-    config |= {"model_type": "yuan", "architectures": ["YuanForCausalLM"]}
+    config |= {"model_type": "yuan", "architectures": [architecture]}
     (folder / "config.json").write_text(json.dumps(config), "utf-8")
     card, shipped = own.from_directory(folder), cards.card("Yuan2-2B-Mars")
-    assert card.register_module == "core.yuan2"
+    assert (card.task, card.register_module) == (task, "core.yuan2")
     assert (card.chat_template, card.lora_targets) == (shipped.chat_template, shipped.lora_targets)
 
 
