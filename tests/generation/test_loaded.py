@@ -120,7 +120,7 @@ def test_a_repetition_penalty_changes_the_answer(tiny_card: ModelCard) -> None:
 
 def test_options_come_from_the_card_unless_chosen() -> None:
     card = cards.card("Qwen2.5-0.5B-Instruct")
-    assert Options.of(card) == Options(max_new_tokens=256, temperature=0.0, top_p=0.8, repetition_penalty=1.1)
+    assert Options.of(card) == Options(max_new_tokens=256, temperature=0.0, top_p=0.8, repetition_penalty=1.05)
     assert Options.of(card, temperature=0.7, max_new_tokens=None).temperature == 0.7
 
 
