@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from core import files
 from core.errors import UserError
-from core.models import cards, description, store
+from core.models import cards, description, downloads, store
 from core.models.cards import ModelCard, Source
 from core.settings import settings
 
@@ -102,14 +102,13 @@ def remove_own(name: str) -> None:
     Raises:
         UserError: there is no such card of the person's own.
     """
+    if not (card := own().get(name)):
+        raise UserError("“{name}” is not a card of your own.", "Choose one that you added.", name=name)
+    there = store.directory(card).exists() or store.workspace(card).exists() or downloads.is_live(card)
+    if there and not store.is_own(card):
+        downloads.remove(card)
     with FileLock(settings().models_dir / ".cards.lock"):
-        mine = own()
-        if name not in mine:
-            raise UserError("“{name}” is not a card of your own.", "Choose one that you added.", name=name)
-        card = mine.pop(name)
-        if not store.is_own(card) and (store.directory(card).exists() or store.workspace(card).exists()):
-            store.remove(card)
-        _write(list(mine.values()))
+        _write([other for other in own().values() if other.name != name])
 
 
 def _minimal(name: str, title: str, source: Source) -> ModelCard:
