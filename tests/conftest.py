@@ -81,6 +81,7 @@ def tiny_embedder(tiny_embedder_dir: Path, monkeypatch: pytest.MonkeyPatch) -> M
 @pytest.fixture
 def stub_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubHub]:
     """A hub on loopback that is both ModelScope and Hugging Face to this process and its workers."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with serve(StubHub()) as hub:
         monkeypatch.setenv("YUAN_MODELSCOPE_ENDPOINT", hub.address)
         monkeypatch.setenv("YUAN_HF_ENDPOINT", hub.address)

@@ -8,6 +8,7 @@ is true after a kill, too.
 import errno
 import hashlib
 import logging
+import re
 import shutil
 import time
 import traceback
@@ -237,6 +238,7 @@ def _explain(client: Client, source: Source, error: Exception) -> UserError:
 
 
 def _without_secrets(text: str) -> str:
+    text = re.sub(r"\?\S+", "?…", text)  # an address may end in a signature that opens the file to anyone
     for secret in (settings().hf_token, settings().modelscope_token):
         if secret.get_secret_value():
             text = text.replace(secret.get_secret_value(), "***")

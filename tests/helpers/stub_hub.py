@@ -44,6 +44,8 @@ class StubHub:
     """File name → after how many bytes to send nothing more until ``release`` is called."""
     wrong: dict[str, int] = field(default_factory=dict)
     """File name → how many times its bytes are sent spoilt."""
+    ranges: bool = True
+    """Whether a part of a file can be asked for; if not, all of it is sent every time."""
     rate: int = 0
     """Bytes per second, in small pieces; 0: as fast as it goes."""
     token: str = ""
@@ -183,14 +185,14 @@ class _Handler(BaseHTTPRequestHandler):
         if hub.wrong.get(path, 0) > 0:
             hub.wrong[path] -= 1
             data = bytes(byte ^ 1 for byte in data)
-        wanted = self.headers.get("Range", "")
+        wanted = self.headers.get("Range", "") if hub.ranges else ""
         request.start = int(wanted.removeprefix("bytes=").partition("-")[0]) if wanted else 0
         self.send_response(206 if wanted else 200)
         if wanted:
             self.send_header("Content-Range", f"bytes {request.start}-{size - 1}/{size}")
         for header, value in {
             "Content-Length": str(size - request.start),
-            "Accept-Ranges": "bytes",
+            "Accept-Ranges": "bytes" if hub.ranges else "none",
             "ETag": f'"{digest}"',
             "X-Repo-Commit": COMMIT,
             "X-Linked-Size": str(size),

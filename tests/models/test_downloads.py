@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core import jobs
+from core import cli_models, jobs
 from core.errors import UserError, sentence
 from core.models import cards, downloads, store
 from core.models.cards import ModelCard
@@ -141,12 +141,21 @@ def test_progress_only_grows_and_comes_with_speed_and_time_to_go(model: StubHub)
     assert done[-1] == last.total == len(WEIGHTS) + 2
     moving = [one for one in seen if one.speed > 0]
     assert moving
-    assert all(0.2 * model.rate < one.speed < 3 * model.rate for one in moving)
-    assert all(one.eta is not None and one.file == "model.safetensors" for one in moving[:1])
+    assert any(one.eta and one.file == "model.safetensors" for one in moving)
     assert {file.name: file.size for file in moving[0].files} == {"config.json": 2, "model.safetensors": len(WEIGHTS)}
     elapsed = [one.elapsed for one in seen]
     assert elapsed == sorted(elapsed)
     assert last.elapsed > 1
+
+
+def test_progress_is_one_line_on_the_command_line() -> None:
+    seen = Download(
+        status=jobs.RUNNING, stage=downloads.DOWNLOAD, file="a.bin", done=25_000_000, total=100_000_000,
+        speed=1_500_000.0, eta=75.2,
+    )  # fmt: skip
+    assert cli_models.line(seen) == "a.bin  25% of 100 MB  1.5 MB/s  1:15 left"
+    assert cli_models.line(Download()) == "starting"
+    assert cli_models.line(Download(stage=downloads.CONVERT, share=0.5)) == "convert  50%"
 
 
 def test_one_download_for_each_model_and_two_models_at_once(model: StubHub) -> None:

@@ -86,6 +86,14 @@ def test_a_connection_that_breaks_is_gone_on_with(model: StubHub, tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_hub_without_ranges_sends_it_all_again(model: StubHub, tmp_path: Path, kind: str) -> None:
+    model.ranges = False
+    model.drop["model.safetensors"] = [600_000]
+    assert contents(fetch(kind, tmp_path)) == MODEL
+    assert [request.start for request in model.of("model.safetensors")] == [0, 0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_connection_that_always_breaks_is_given_up(model: StubHub, tmp_path: Path, kind: str) -> None:
     model.drop["model.safetensors"] = [0] * 100
     with pytest.raises(UserError, match="cannot be reached, or broke off"):
@@ -234,3 +242,7 @@ def test_offline_is_said_in_words(model: StubHub, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UserError, match="YUAN_OFFLINE says that nothing is downloaded"):
         store.prepare(add_hub_card("m", "o/m", "modelscope", "huggingface"))
     assert model.requests == []
+
+
+def test_the_signature_of_an_address_is_not_shown() -> None:
+    assert hub._without_secrets("GET https://cdn/a?Signature=abc&x=1 failed") == "GET https://cdn/a?… failed"
