@@ -2,11 +2,16 @@
 
 import logging
 import threading
+import time
+from collections.abc import Callable
+from typing import Any, Literal
 
 import streamlit as st
 
+from core.generation import check
 from core.generation.engine import Engine
 from core.models import store
+from core.models.cards import ModelCard
 from core.rag import embedding
 
 
@@ -30,3 +35,53 @@ def warm() -> None:
             logging.getLogger("yuan").exception("Warming up failed")
 
     threading.Thread(target=load, daemon=True, name="warm-up").start()
+
+
+class Work:
+    """Something done with a model while its page may come and go: runs at once in a thread of its own.
+
+    Attributes:
+        kind: "load" or "test".
+        result: what came of it; ``error`` what went wrong instead.
+    """
+
+    def __init__(self, kind: Literal["load", "test"], act: Callable[[], Any]) -> None:
+        self.kind = kind
+        self.result: Any = None
+        self.error: Exception | None = None
+        self._began, self._ended = time.monotonic(), 0.0
+        threading.Thread(target=self._run, args=(act,), daemon=True, name=f"{kind}-model").start()
+
+    def _run(self, act: Callable[[], Any]) -> None:
+        try:
+            self.result = act()
+        except Exception as error:
+            logging.getLogger("yuan").exception("%s failed", self.kind)
+            self.error = error
+        self._ended = time.monotonic()
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self._ended > 0
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return (self._ended or time.monotonic()) - self._began
+
+
+@st.cache_resource(show_spinner=False)
+def works() -> dict[str, Work]:
+    """The last thing done with each model, by card name."""
+    return {}
+
+
+def load(card: ModelCard) -> None:
+    """Bring the model into memory in the background, in place of the one that is there."""
+    works()[card.name] = Work("load", lambda: engine().load(card.name).result())
+
+
+def test(card: ModelCard) -> None:
+    """Let the model do one small thing in the background."""
+    works()[card.name] = Work("test", lambda: check.check(card, engine()))

@@ -14,6 +14,7 @@ PAGES = {
     "chat": ("chat.py", ":material/forum:"),
     "finetune": ("train.py", ":material/tune:"),
     "comparison": ("compare.py", ":material/balance:"),
+    "models": ("models.py", ":material/deployed_code:"),
 }
 
 

@@ -1,0 +1,23 @@
+"""Models: what is here, what can be fetched, and what memory holds."""
+
+import streamlit as st
+
+from core.models import cards
+from core.ui import models_view as view
+from core.ui import shell
+from core.ui.i18n import t
+
+shell.enter("models")
+view.meter()
+with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    kinds = ["all", "here", *view.GROUPS]
+    kind = st.segmented_control(
+        t("models.show"),
+        kinds,
+        default="all",
+        format_func=lambda name: t(f"models.filter.{name}"),
+        key="models_filter",
+        label_visibility="collapsed",
+    )
+    view.add_form()
+view.catalog(list(cards.catalog().values()), kind or "all")
