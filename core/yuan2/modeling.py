@@ -147,7 +147,11 @@ class YuanPreTrainedModel(PreTrainedModel):
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
         """As for every transformers model; what is still a plain linear layer afterwards is made fast on a CPU."""
         loaded = super().from_pretrained(*args, **kwargs)
-        stream_linears(loaded[0] if isinstance(loaded, tuple) else loaded)  # (model, info) where info was asked for
+        model = loaded[0] if isinstance(loaded, tuple) else loaded  # (model, info) where info was asked for
+        stream_linears(model)
+        if model.can_generate() and kwargs.get("generation_config") is None and model.config.use_cache:
+            # transformers reads it from the published config.json itself, past YuanConfig, which has dropped it.
+            model.generation_config.use_cache = None
         return loaded
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -202,7 +206,7 @@ class YuanModel(YuanPreTrainedModel):
             )
         began = documents.Began.read(self.config, input_ids, past_key_values)
         if isinstance(attention_mask, dict):  # made outside of a compiled step
-            mask, has_previous = attention_mask["attention"], None
+            mask, has_previous = attention_mask["attention"], attention_mask["has_previous"]
         else:
             mask = documents.causal_mask(
                 self.config, inputs_embeds, attention_mask, past_key_values, position_ids, began and began.visible
@@ -288,7 +292,7 @@ class YuanForCausalLM(YuanPreTrainedModel, GenerationMixin):
         position_ids: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> torch.Tensor | dict[str, torch.Tensor] | None:
-        """The mask of a decoding step with a static cache, made outside of the compiled graph: its width is fixed.
+        """The masks of a decoding step with a static cache, made outside of the compiled graph: its width is fixed.
 
         A longer step (prefill, which is not compiled) keeps its two-dimensional mask: where documents begin inside it
         is only seen with the tokens.
@@ -297,7 +301,8 @@ class YuanForCausalLM(YuanPreTrainedModel, GenerationMixin):
             return attention_mask
         began = documents.Began.recall(config, past_key_values)
         mask = documents.causal_mask(config, inputs_embeds, attention_mask, past_key_values, position_ids, began)
-        return {"attention": mask}
+        has_previous = documents.has_previous(inputs_embeds, attention_mask, past_key_values, position_ids)
+        return {"attention": mask, "has_previous": has_previous}
 
 
 class YuanForSequenceClassification(GenericForSequenceClassification, YuanPreTrainedModel):
