@@ -91,7 +91,7 @@ def catalog(cards: list[ModelCard], kind: str) -> None:
             found = [card for card in found if downloads.state(card).kind != ABSENT]
         if found:
             st.subheader(t(f"models.groups.{group}"))
-        for card in found:
+        for card in sorted(found, key=lambda card: card.name not in mine):  # one's own first
             _row(card, card.name in mine)
 
 
@@ -156,7 +156,8 @@ def _progress(download: Download) -> None:
     if download.eta is not None:
         parts.append(f"{t('common.remaining')} {seconds(download.eta)}")
     parts.append(f"{t('common.elapsed')} {seconds(download.elapsed)}")
-    share = download.done / download.total if download.total and not download.share else download.share
+    in_bytes = download.stage == downloads.DOWNLOAD and download.total
+    share = download.done / download.total if in_bytes else download.share
     st.progress(min(1.0, max(0.0, share)), text=components.plain(" · ".join(parts)))
     st.caption(t("models.from", source=components.plain(download.source)) if download.source else "…")
     if download.files:
