@@ -69,10 +69,10 @@ def _follow(card: ModelCard) -> None:
         complain("Stopped.", f"Go on with: python -m core models download {card.name}")
         raise typer.Exit(130) from None
     note(f"\r  {line(last):<76}")
-    for failure in last.failures:
-        note(f"  {failure.source}: {fill(failure.error['message'], failure.error['values'])}")
     if last.status == jobs.FINISHED:
         return
+    for failure in last.failures if len(last.failures) > 1 else []:
+        typer.echo(f"{failure.source}: {fill(failure.error['message'], failure.error['values'])}", err=True)
     if last.error is None:
         complain("The download was stopped.", f"Go on with: python -m core models download {card.name}")
     else:

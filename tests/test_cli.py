@@ -118,6 +118,11 @@ def test_a_download_that_fails_says_why(stub_hub: StubHub) -> None:
         "error: There is no model o/none on ModelScope, or not in the revision –.",
         "hint: Check the name and revision in the card.",
     ]
+    add_hub_card("both", "o/none", "modelscope", "huggingface")
+    said = run("models", "download", "both", code=2).stderr.splitlines()
+    assert said[0].startswith("modelscope:o/none: There is no model o/none on ModelScope")
+    assert said[1].startswith("huggingface:o/none: There is no model o/none on Hugging Face")
+    assert said[2].startswith("error: Tiny both could not be fetched from any of its 2 sources.")
 
 
 def test_ctrl_c_stops_a_download_which_can_be_gone_on_with(stub_hub: StubHub) -> None:
