@@ -26,7 +26,7 @@ def described(card: ModelCard, folder: Path) -> ModelCard:
     task = _task(folder, config)
     update: dict[str, Any] = {
         "task": task,
-        "parameters": sum(tensor.elements for tensor in found.values()),
+        "parameters": sum(tensor.elements for tensor in weights.loaded(config, found).values()),
         "size": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         **_readme(folder),
     }

@@ -60,9 +60,8 @@ def estimate(card: ModelCard, context: int = CONTEXT, rows: int = 1, where: str 
     """
     width = placement.BYTES[placement.dtype(card, where or placement.device())]
     folder = store.directory(card)
-    config, found = weights.configuration(folder), weights.tensors(folder)
-    if config.get("tie_word_embeddings"):
-        found.pop("lm_head.weight", None)  # stored by some, but the same tensor as the embeddings once loaded
+    config = weights.configuration(folder)
+    found = weights.loaded(config, weights.tensors(folder))
     size = sum(tensor.bytes_as(width) for tensor in found.values()) if found else card.parameters * width
     positions = weights.first(config, "max_position_embeddings", "n_positions", default=context)
     return Estimate(size, _per_token(config, card, width) * min(context, positions) * rows)

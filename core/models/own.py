@@ -28,6 +28,8 @@ def own() -> dict[str, ModelCard]:
 def from_directory(path: str | Path, name: str = "") -> ModelCard:
     """A card for a model directory of the person's own, which is used in place; see :func:`add`.
 
+    One with PyTorch pickles for weights counts as absent until it is fetched: converted into a directory of ours.
+
     Args:
         name: the card's; empty: the directory's.
 
@@ -36,7 +38,7 @@ def from_directory(path: str | Path, name: str = "") -> ModelCard:
     """
     folder = Path(path).expanduser().resolve()
     card = _minimal(name or folder.name, folder.name, Source(kind="path", id=str(folder)))
-    if fault := store.fault(card):
+    if not store.is_pickled(folder) and (fault := store.fault(card)):
         raise fault
     return description.described(card, folder)
 

@@ -43,7 +43,15 @@ def _own_directory(card: ModelCard) -> Path | None:
     own = [Path(source.id).expanduser() for source in card.sources if source.kind == "path"]
     if whole := next((path for path in own if _fault_of_own(path) is None), None):
         return whole
+    if any(is_pickled(path) for path in own):  # converted once, into a directory of ours
+        return None
     return own[0] if own and len(own) == len(card.sources) else None
+
+
+def is_pickled(folder: Path) -> bool:
+    """Whether a person's own directory holds PyTorch pickles and no safetensors, as Yuan 2.0's published one does."""
+    weights = list(folder.rglob("*.safetensors"))
+    return (folder / "config.json").is_file() and not weights and any(folder.rglob("pytorch_model*.bin"))
 
 
 def workspace(card: ModelCard, source: Source | None = None) -> Path:
@@ -187,7 +195,10 @@ def _fetch(card: ModelCard, source: Source, progress: Progress) -> Path:
     from core.models import convert
 
     if source.kind == "path":
-        raise _fault_of_own(Path(source.id).expanduser()) or RuntimeError(f"{source.id} is whole")
+        if not is_pickled(Path(source.id).expanduser()):
+            raise _fault_of_own(Path(source.id).expanduser()) or RuntimeError(f"{source.id} is whole")
+        aside = _linked(card, source, workspace(card, source))
+        return _finish(card, source, aside, obsolete=convert.pickles(aside, progress))
     if settings().offline:
         raise UserError(
             "{title} is not on this disk, and YUAN_OFFLINE says that nothing is downloaded.",
@@ -213,6 +224,21 @@ def _fetch(card: ModelCard, source: Source, progress: Progress) -> Path:
         shutil.rmtree(aside, ignore_errors=True)
         with contextlib.suppress(OSError):  # not there any more, or another source keeps something in it
             workspace(card).rmdir()
+
+
+def _linked(card: ModelCard, source: Source, aside: Path) -> Path:
+    """A person's own directory of pickles as links, the model's own code left out; theirs stays untouched."""
+    own = Path(source.id).expanduser()
+    _require_space(card)
+    shutil.rmtree(aside, ignore_errors=True)
+    for path in (path for path in own.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")):
+        target = aside / path.relative_to(own)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.name.startswith("pytorch_model"):
+            target.symlink_to(path.resolve())
+        else:
+            shutil.copyfile(path, target)
+    return aside
 
 
 def _require_space(card: ModelCard) -> None:

@@ -52,6 +52,12 @@ def tensors(folder: Path) -> dict[str, Tensor]:
     return found
 
 
+def loaded(config: dict[str, Any], found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those of a file's tensors that a loaded model keeps: not a tied head, nor tables that are computed."""
+    tied = {"lm_head.weight"} if config.get("tie_word_embeddings") else set()
+    return {name: tensor for name, tensor in found.items() if name not in tied and not name.endswith("inv_freq")}
+
+
 def _weight_files(folder: Path) -> list[Path]:
     index = files.read_json(folder / "model.safetensors.index.json", {}).get("weight_map", {})
     whole = folder / "model.safetensors"

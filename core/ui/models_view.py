@@ -220,7 +220,8 @@ def _actions(card: ModelCard, state: State, mine: bool) -> None:
             if idle:
                 _button(card, "test", "play_arrow", lambda: resources.test(card))
         elif not (state.kind == BROKEN and store.is_own(card)):
-            word = {ABSENT: "download", PARTIAL: "resume", BROKEN: "again"}[state.kind]
+            first = "prepare" if card.sources[0].kind == "path" else "download"
+            word = {ABSENT: first, PARTIAL: "resume", BROKEN: "again"}[state.kind]
             _button(card, word, "download", lambda: downloads.start(card))
         with st.popover(t("models.details"), type="tertiary"):
             _details(card, state)

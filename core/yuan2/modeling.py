@@ -302,6 +302,8 @@ class YuanForCausalLM(YuanPreTrainedModel, GenerationMixin):
         began = documents.Began.recall(config, past_key_values)
         mask = documents.causal_mask(config, inputs_embeds, attention_mask, past_key_values, position_ids, began)
         has_previous = documents.has_previous(inputs_embeds, attention_mask, past_key_values, position_ids)
+        if has_previous is not None:  # with strides of its own: a view's would tell the graph how long the mask is
+            has_previous = has_previous.clone(memory_format=torch.contiguous_format)
         return {"attention": mask, "has_previous": has_previous}
 
 

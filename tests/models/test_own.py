@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from core import jobs
 from core.errors import UserError
-from core.models import cards, loading, own, store
+from core.models import cards, downloads, loading, own, store
 from core.models.cards import ModelCard
 from core.settings import settings
 from tests.helpers import checkpoints, tiny
+from tests.helpers.yuan import make_yuan
 
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "llama": lambda folder: checkpoints.causal(folder, "llama"),
@@ -117,10 +119,8 @@ def spoil(folder: Path, how: str) -> Path:
         shutil.rmtree(folder)
     elif how == "no config":
         (folder / "config.json").unlink()
-    elif how in ("no weights", "pickle"):
+    elif how == "no weights":
         (folder / "model.safetensors").unlink()
-        if how == "pickle":
-            (folder / "pytorch_model.bin").write_bytes(b"x")
     elif how == "damaged":
         (folder / "model.safetensors").write_bytes(b"not that")
     else:
@@ -135,7 +135,6 @@ def spoil(folder: Path, how: str) -> Path:
         ("gone", "There is no model directory"),
         ("no config", r"has no config\.json"),
         ("no weights", r"has no \.safetensors files"),
-        ("pickle", r"has no \.safetensors files.*pickles are not loaded"),
         ("damaged", "not a whole safetensors file"),
         ("vit", "architecture VitForImages .* is not known"),
         ("unheard-of", "is not known"),
@@ -228,3 +227,22 @@ def test_a_hubs_model_of_an_unknown_kind_keeps_its_card(tmp_path: Path) -> None:
     card = own.add(own.describe("someone/odd"))
     downloaded(card, spoil(checkpoints.causal(tmp_path / "odd", "llama"), "vit"))
     assert own.complete(card) == card == cards.card("odd")
+
+
+def test_a_directory_of_pickles_is_converted_once_and_stays_as_it_is(tmp_path: Path) -> None:
+    folder = make_yuan(tmp_path / "Yuan2-published", weights="bin")
+    (folder / "yuan_hf_model.py").write_text("raise SystemExit('run')")
+    before = tiny.fingerprint(folder)
+    card = own.add(own.describe(str(folder)))
+    assert (card.task, card.register_module, card.lora_targets[0]) == ("generate", "core.yuan2", "q_proj")
+    assert downloads.state(card).kind == downloads.ABSENT
+    downloads.start(card)
+    assert downloads.wait(card).status == jobs.FINISHED
+    card = cards.card(card.name)
+    assert card.parameters == sum(weight.numel() for weight in loading.load_generator(card)[0].parameters())
+    here = {path.name for path in store.directory(card).iterdir()}
+    assert "model.safetensors" in here
+    assert here.isdisjoint({"pytorch_model.bin", "yuan_hf_model.py"})
+    own.remove_own(card.name)
+    assert not store.directory(card).exists()
+    assert tiny.fingerprint(folder) == before
