@@ -23,8 +23,10 @@ class StreamedLinear(nn.Linear):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(…, in) → (…, out)."""
-        few = x.device.type == "cpu" and x.numel() // x.shape[-1] in self.FEW and not torch.compiler.is_compiling()
-        if few and x.dtype == self.weight.dtype == torch.float32 and ONEDNN and not torch.is_grad_enabled():
+        few = x.device.type == "cpu" and x.numel() // x.shape[-1] in self.FEW
+        few = few and x.dtype == self.weight.dtype == torch.float32 and ONEDNN and not torch.is_grad_enabled()
+        # A compiler chooses for itself and knows nothing of this one; autocast would be passed by.
+        if few and not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu"):
             return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
         return super().forward(x)
 
