@@ -12,23 +12,26 @@ from core.yuan2.configuration import YuanConfig
 ONEDNN = torch.backends.mkldnn.is_available()
 
 
-class StreamedLinear(nn.Linear):
-    """A linear layer whose weights a CPU reads at full memory speed also for a handful of rows.
+FEW = range(4, 65)
 
-    From four float32 rows on, the product behind ``nn.Linear`` repacks the weights and reads them at a third of the
-    speed it has for one row; oneDNN's does not. So a batch answers in hardly more time than one row.
+
+def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """(…, in) → (…, out), at full memory speed on a CPU also for a handful of rows.
+
+    From four float32 rows on, the product behind ``nn.functional.linear`` repacks the weights and reads them at a
+    third of the speed it has for one row; oneDNN's does not. So a batch answers in little more time than one row.
     """
+    few = x.device.type == "cpu" and x.numel() // x.shape[-1] in FEW
+    if few and x.dtype == weight.dtype == torch.float32 and ONEDNN and not torch.is_grad_enabled():
+        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return nn.functional.linear(x, weight, bias)
 
-    FEW = range(4, 65)
+
+class StreamedLinear(nn.Linear):
+    """A linear layer that computes with :func:`linear`."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(…, in) → (…, out)."""
-        few = x.device.type == "cpu" and x.numel() // x.shape[-1] in self.FEW
-        few = few and x.dtype == self.weight.dtype == torch.float32 and ONEDNN and not torch.is_grad_enabled()
-        # A compiler chooses for itself and knows nothing of this one; autocast would be passed by.
-        if few and not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu"):
-            return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
-        return super().forward(x)
+        return linear(x, self.weight, self.bias)
 
 
 def stream_linears(model: nn.Module) -> None:
@@ -107,7 +110,7 @@ class PairConv(nn.Conv2d):
         batch, channels, length, _ = x.shape
         width = self.kernel_size[0]
         groups = x.reshape(batch, channels, length // width, width).transpose(1, 2).flatten(2)
-        return nn.functional.linear(groups, self.weight.flatten(1), self.bias).transpose(1, 2).unsqueeze(-1)
+        return linear(groups, self.weight.flatten(1), self.bias).transpose(1, 2).unsqueeze(-1)
 
 
 class LocalizedFiltering(nn.Module):
