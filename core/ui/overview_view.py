@@ -50,9 +50,10 @@ def machine() -> None:
     )
     st.markdown(f"**{t('overview.models')}**")
     for entry in cards.catalog().values():
-        state = "ready" if store.is_ready(entry) else "absent"
-        in_use = f" · **{t('overview.answers')}**" if entry.name == card.name else ""
-        st.markdown(f"{entry.title} · {t('overview.state.' + state)} · {entry.size / 1e9:.1f} GB{in_use}")
+        if store.is_ready(entry):
+            in_use = f" · **{t('overview.answers')}**" if entry.name == card.name else ""
+            st.markdown(f"{components.plain(entry.title)} · {entry.size / 1e9:.1f} GB{in_use}")
+    shell.page_link("models", t("overview.all_models"))
     st.caption(t("common.embedded_answers" if card.embedded else "common.model_answers", title=card.title))
 
 

@@ -13,12 +13,19 @@ from streamlit.testing.v1 import AppTest
 
 from core import files, jobs
 from core.generation import chats
+from core.models import cards
 from core.models.cards import ModelCard
 from core.settings import ROOT, settings
 from core.training import config, datasets, runs
 from tests.helpers.waiting import eventually
 
-PAGES = {"overview": None, "chat": "pages/chat.py", "finetune": "pages/train.py", "comparison": "pages/compare.py"}
+PAGES = {
+    "overview": None,
+    "chat": "pages/chat.py",
+    "finetune": "pages/train.py",
+    "comparison": "pages/compare.py",
+    "models": "pages/models.py",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -78,15 +85,50 @@ def test_the_password_hides_everything_until_it_is_given(monkeypatch: pytest.Mon
     assert not app.exception and app.button(key="go_chat")
 
 
-def test_the_overview_shows_models_and_runs(own_data_dir: Path) -> None:
+def test_the_overview_shows_models_and_runs(tiny_card: ModelCard, own_data_dir: Path) -> None:
     folder = own_data_dir / "runs" / "20260102-030405-mine-abcd"
     config.save(config.make({"dataset": "resume-extraction", "name": "mine"}), folder / "config.toml")
     jobs.create(folder)
     jobs.update(folder, status=jobs.FINISHED)
     app = opened("overview")
     shown = " ".join(element.value for element in app.markdown)
-    assert "SmolLM2" in shown and "Yuan2-2B-Mars" in shown
-    assert words("en")["overview"]["state"]["absent"] in shown
+    assert "Tiny tiny" in shown and words("en")["overview"]["answers"] in shown
+    assert "Phi-2" not in shown  # it is not here
+
+
+def test_the_models_page_shows_every_card_and_what_it_can_do(tiny_card: ModelCard) -> None:
+    app = opened("models")
+    shown = " ".join(element.value for element in app.markdown)
+    assert all(card.title.split()[0] in shown.replace("\\", "") for card in cards.catalog().values())
+    buttons = {button.key for button in app.button}
+    assert {"load-tiny", "test-tiny", "download-Yuan2-2B-Mars"} <= buttons
+    assert "load-Yuan2-2B-Mars" not in buttons
+    app.button(key="test-tiny").click().run()
+
+    def tested() -> bool:
+        app.run()
+        return "tokens/s" in " ".join(element.proto.body for element in app.get("html"))
+
+    eventually(tested, 60)
+    assert "in memory" in " ".join(element.value for element in app.markdown)
+
+
+def test_a_model_of_ones_own_is_added_and_taken_out_again(tiny_model_dir: Path) -> None:
+    app = opened("models")
+    app.text_input(key="add_source").input(str(tiny_model_dir)).run()
+    app.text_input(key="add_name").input("mine").run()
+    app.button(key="add_do").click().run()
+    assert "mine" in cards.catalog()
+    app.button(key="remove-mine").click().run()
+    assert "mine" not in cards.catalog() and (tiny_model_dir / "config.json").is_file()
+
+
+def test_a_bad_directory_is_refused_in_words(tmp_path: Path) -> None:
+    app = opened("models", "zh")
+    app.text_input(key="add_source").input(str(tmp_path / "nowhere")).run()
+    app.button(key="add_do").click().run()
+    assert str(tmp_path / "nowhere") in app.error[0].value
+    assert not app.exception
 
 
 def test_a_kept_conversation_is_shown_again() -> None:
@@ -160,13 +202,21 @@ def test_compare_shows_a_finished_experiment(own_data_dir: Path) -> None:
     assert len(app.dataframe[0].value) == 3
 
 
-def test_the_overview_loads_no_model_library() -> None:
+@pytest.mark.parametrize("page", ["overview", "models"])
+def test_the_page_loads_no_model_library(page: str) -> None:
     """In a process of its own, since other tests have loaded them all."""
     script = f"""
 import sys, json
 from streamlit.testing.v1 import AppTest
 import streamlit_app
+from streamlit.runtime.pages_manager import PagesManager
+create = PagesManager.__init__
+PagesManager.__init__ = lambda self, *given, **named: (
+    setattr(PagesManager, "uses_pages_directory", False), create(self, *given, **named))[1]
 app = AppTest.from_file({str(ROOT / "streamlit_app.py")!r}, default_timeout=60).run()
+if {PAGES[page]!r}:
+    app = app.switch_page({PAGES[page]!r}).run()
+assert app.title[0].value == {words("en")[page]["title"]!r}, app.title
 assert app.title and not app.exception, app.exception
 print(json.dumps([name for name in ("torch", "transformers", "chromadb", "peft") if name in sys.modules]))
 """
