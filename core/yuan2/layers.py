@@ -22,7 +22,9 @@ def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> 
     third of the speed it has for one row; oneDNN's does not. So a batch answers in little more time than one row.
     """
     few = x.device.type == "cpu" and x.numel() // x.shape[-1] in FEW
-    if few and x.dtype == weight.dtype == torch.float32 and ONEDNN and not torch.is_grad_enabled():
+    few = few and x.dtype == weight.dtype == torch.float32 and ONEDNN and not torch.is_grad_enabled()
+    # A compiler chooses for itself and cannot lower this one; autocast would be passed by.
+    if few and not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu"):
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return nn.functional.linear(x, weight, bias)
 
