@@ -9,16 +9,15 @@ from typing import Annotated
 
 import typer
 
-from core import cli_models, jobs
+from core import cli_kb, cli_models, jobs
 from core.cli_output import Json, complain, count, note, show, table
 from core.errors import UserError, fill, sentence
 from core.models import cards, store
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-kb_app = typer.Typer(no_args_is_help=True, help="Knowledge bases: build, list, remove, search, eval.")
 runs_app = typer.Typer(no_args_is_help=True, help="Fine-tuning runs: list, show, stop, resume, delete, export, merge.")
 app.add_typer(cli_models.app, name="models")
-app.add_typer(kb_app, name="kb")
+app.add_typer(cli_kb.app, name="kb")
 app.add_typer(runs_app, name="runs")
 
 
@@ -130,62 +129,6 @@ def ask(
         return "\n".join(parts)
 
     show({"question": question, "answers": records}, as_json, text)
-
-
-@kb_app.command("build")
-def kb_build(name: str, paths: list[Path]) -> None:
-    """Index documents (.md, .txt, folders of them) under a name."""
-    from core.rag import knowledge
-
-    manifest = knowledge.build(name, paths, count)
-    typer.echo(f"{name}: {manifest['documents']} documents, {manifest['chunks']} chunks")
-
-
-@kb_app.command("list")
-def kb_list(as_json: Json = False) -> None:
-    """All knowledge bases."""
-    from core.rag import knowledge
-
-    rows = knowledge.listing()
-    columns = ["name", "shipped", "ready", "documents", "chunks", "embedder"]
-    show({"knowledge_bases": rows}, as_json, lambda: table(rows, columns))
-
-
-@kb_app.command("remove")
-def kb_remove(name: str) -> None:
-    """Delete a knowledge base's index."""
-    from core.rag import knowledge
-
-    knowledge.remove(name)
-
-
-@kb_app.command("search")
-def kb_search(
-    name: str,
-    query: str,
-    top_k: Annotated[int, typer.Option(min=1)] = 5,
-    stages: Annotated[bool, typer.Option(help="Show the rank at each stage of retrieval.")] = False,
-    as_json: Json = False,
-) -> None:
-    """The passages nearest to a question."""
-    from core.rag import knowledge
-
-    found = [passage.as_dict() for passage in knowledge.search(name, query, top_k, count)]
-    rows = [
-        {"score": p["score"], **(p["ranks"] if stages else {}), "source": p["source"], "text": p["text"][:100]}
-        for p in found
-    ]
-    show({"results": found}, as_json, lambda: table(rows, list(rows[0])) if rows else "")
-
-
-@kb_app.command("eval")
-def kb_eval(name: str, qa: Path, as_json: Json = False) -> None:
-    """Hit rates, MRR and nDCG@10 of retrieval on rows {"question", "source"}."""
-    from core.evaluation import retrieval
-
-    report = retrieval.evaluate(name, qa, count)
-    rows = [{"stage": stage, **scores} for stage, scores in report["stages"].items()]
-    show(report, as_json, lambda: table(rows, list(rows[0])))
 
 
 @app.command()
