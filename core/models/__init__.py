@@ -1,5 +1,6 @@
 """What can be loaded: the catalog of model cards, where each comes from, and loading."""
 
+import logging
 import os
 from collections.abc import Callable
 
@@ -11,7 +12,9 @@ def silence() -> None:
     """Keep transformers' own progress bars and load reports out of terminals and logs: ours says what matters."""
     # For bars that ask nobody; it is read when tqdm is first imported, which is now unless somebody was earlier.
     os.environ.setdefault("TQDM_DISABLE", "1")
-    from transformers.utils import logging
+    # bitsandbytes asks on import for an optional package that would fetch code from a hub.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    from transformers.utils import logging as transformers_logging
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
