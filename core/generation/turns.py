@@ -19,6 +19,8 @@ from core.generation.engine import Engine, Generation, Options
 SAVE_EVERY = 2.0  # seconds between two savings of a text that is still growing
 Retrieve = Callable[[Callable[[int, int], None]], list[dict[str, Any]]]
 """Given a progress callback (done, total) of a first indexing, returns the passages as dictionaries."""
+Cite = Callable[[str, Sequence[str]], list[dict[str, Any]]]
+"""Given an answer and the passages' texts, returns its sentences with the passage behind each."""
 
 _live: dict[str, "Turn"] = {}
 _lock = threading.Lock()
@@ -34,6 +36,7 @@ class Question:
     retrieve: Retrieve | None = None
     kb: str = ""
     options: Options | None = None
+    cite: Cite | None = None
 
 
 class Turn:
@@ -46,6 +49,7 @@ class Turn:
         self.error: BaseException | None = None
         self._engine = engine
         self._generation: Generation | None = None
+        self._cited: list[list[dict[str, Any]]] = []
         self._stop = threading.Event()
         self._done = threading.Event()
         # The earlier turns as each column saw them, before this one joins them.
@@ -64,7 +68,10 @@ class Turn:
         if self._generation is None:
             return []
         pairs = zip(self.question.arms, self._generation.answers, strict=True)
-        return [ask.record(self.question.model, arm, answer, self.passages) for arm, answer in pairs]
+        records = [ask.record(self.question.model, arm, answer, self.passages) for arm, answer in pairs]
+        for record, cited in zip(records, self._cited, strict=False):
+            record["cited"] = cited
+        return records
 
     def waiting_for(self) -> tuple[str, float]:
         """The stage, the engine's once the question is there."""
@@ -111,6 +118,9 @@ class Turn:
         while not self._generation.wait(SAVE_EVERY):
             self._keep()
         self._generation.result()
+        self._keep()
+        if question.cite and self.passages:
+            self._cited = [question.cite(answer.text, texts) for answer in self._generation.answers]
 
     def _indexing(self, done: int, total: int) -> None:
         self.stage = ("index", done / max(1, total))

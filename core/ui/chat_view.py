@@ -1,6 +1,8 @@
 """The Chat page's parts: an answer's column, a turn, the settings popover, the list of conversations."""
 
 import html
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import streamlit as st
@@ -11,7 +13,7 @@ from core.generation.ask import Arm
 from core.generation.engine import Engine, Options
 from core.generation.turns import Turn
 from core.models import cards, store
-from core.rag import knowledge
+from core.rag import citations, knowledge
 from core.training import runs
 from core.ui import components
 from core.ui.i18n import seconds, t
@@ -37,8 +39,13 @@ def ask(engine: Engine, chat: chats.Chat, text: str, mode: str, kb: str, chosen:
         retrieve if any(uses) else None,
         kb if any(uses) else "",
         Options.of(cards.card(model), max_new_tokens=chosen["max_new_tokens"], temperature=chosen["temperature"]),
+        _cite,
     )
     turns.start(engine, chat, question)
+
+
+def _cite(answer: str, texts: Sequence[str]) -> list[dict[str, Any]]:
+    return [asdict(sentence) for sentence in citations.cite(answer, texts)]
 
 
 def choose_kb(bases: list[str], chat: chats.Chat) -> str:
@@ -103,6 +110,9 @@ def figures(answer: dict[str, Any]) -> str:
     line = t(
         "chat.figures", first=seconds(answer["first_token_seconds"]), tokens=answer["tokens"], speed=f"{speed:.1f}"
     )
+    if cited := answer.get("cited"):
+        supported = sum(sentence["passage"] is not None for sentence in cited)
+        line += f" · {t('chat.supported', count=supported, of=len(cited))}"
     return f"{name} · {line}" + (
         f" · {t('chat.finish.' + answer['finish'])}" if answer["finish"] in ("length", "stopped") else ""
     )
@@ -137,9 +147,9 @@ def kept_turn(turn: dict[str, Any], key: str) -> None:
     for answer, box in zip(turn["answers"], columns([arm_of(a) for a in turn["answers"]], key), strict=True):
         with box:
             components.chip(arm_of(answer), components.arm_label(arm_of(answer)))
-            st.markdown(components.model_text(answer["text"]) or "…")
+            st.markdown(components.cited_text(answer["text"], answer.get("cited", [])) or "…")
             st.html(f'<div class="figures">{figures(answer)}</div>')
-            components.passages(answer["passages"])
+            components.passages(answer["passages"], turn.get("kb", ""))
 
 
 def watch(turn: Turn, key: str) -> None:

@@ -3,6 +3,7 @@
 import html
 import re
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -63,18 +64,40 @@ def model_text(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def passages(found: list[dict[str, Any]]) -> None:
-    """The passages an answer was given, folded: text, source file, score. Their text is shown, never rendered."""
+def cited_text(text: str, cited: Sequence[dict[str, Any]]) -> str:
+    """An answer as Markdown with a mark after each sentence: the number of its passage, or that none says it."""
+    marks = {None: f" :orange-badge[{t('chat.unsupported')}]"}
+    marked, at = "", 0
+    for sentence in sorted(cited, key=lambda sentence: sentence["start"]):
+        end = sentence["start"] + len(text[sentence["start"] : sentence["end"]].rstrip())
+        number = sentence["passage"]
+        marked += model_text(text[at:end]) + marks.get(number, f" :blue-badge[{(number or 0) + 1}]")
+        at = end
+    return marked + model_text(text[at:])
+
+
+def passages(found: list[dict[str, Any]], kb: str = "") -> None:
+    """The passages an answer was given, folded: text, source, score, and the way to the source.
+
+    Their text is shown, never rendered.
+    """
     if not found:
         return
     label = t("chat.passages", count=len(found), best=f"{found[0]['score']:.2f}")
     with st.expander(label, icon=":material/menu_book:"):
-        for passage in found:
+        for number, passage in enumerate(found, 1):
             place = html.escape(passage["source"] + (f" › {passage['heading']}" if passage.get("heading") else ""))
             st.html(
-                f'<div class="passage"><b>{passage["score"]:.3f}</b> · <i>{place}</i><br>'
+                f'<div class="passage"><b>[{number}] {passage["score"]:.3f}</b> · <i>{place}</i><br>'
                 f"{html.escape(passage['text'])}</div>"
             )
+            if kb and passage.get("end"):
+                st.page_link(
+                    "pages/knowledge.py",
+                    label=t("chat.open_source"),
+                    icon=":material/open_in_new:",
+                    query_params={"kb": kb, "document": passage["source"], "at": str(passage["start"])},
+                )
 
 
 def job_error(state: dict[str, Any]) -> None:
