@@ -179,12 +179,13 @@ def test_a_smaller_model_that_guesses_changes_no_token(model: Any, load: Any) ->
 def test_a_cache_is_taken_back_by_any_number_of_tokens(model: Any, end: int) -> None:
     """After a crop the rest of another continuation is computed as if the removed tokens had never been there."""
     ids, other = yuan.row(12, 6)[None], yuan.row(4, 7)[None]
-    ids[0, 9] = end
+    ids[0, 7] = end
     for removed in (1, 2, 3, 5):
         cache = DynamicCache(config=model.config)
         model(ids[:, :5], past_key_values=cache)
         cache.activate_past_recording()
-        model(ids[:, 5:], past_key_values=cache)
+        for part in ids[:, 5:].split(4, dim=1):
+            model(part, past_key_values=cache)
         cache.crop(-removed)
         kept = ids[:, :-removed]
         found = model(other, past_key_values=cache).logits
