@@ -308,13 +308,13 @@ def test_linears_are_streamed_once_loaded(load: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("inference")
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++")
-@pytest.mark.parametrize("batch", [1, 4])
-def test_a_compiled_decoding_step(load: Any, end: int, batch: int) -> None:
+def test_a_compiled_decoding_step(load: Any, end: int) -> None:
     """One graph without a break, not compiled again as the row grows, the same logits; also across an <eod>."""
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
-    model, lengths = load(), [5, 9, 9, 2][:batch]
-    rows = [yuan.row(length + 8, 60 + length) for length in lengths]
+    model = load()
+    model.model.layers = model.model.layers[:1]  # compiles in half the time
+    rows = [yuan.row(length + 8, 60 + length) for length in (5, 9, 7, 2)]
     for row in rows:
         row[-5] = end
     ids, mask = yuan.padded(rows, end)
