@@ -137,7 +137,6 @@ class YuanPreTrainedModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     _no_split_modules = ["YuanDecoderLayer"]
     _skip_keys_device_placement = ["past_key_values"]
-    _keys_to_ignore_on_load_unexpected = [r"rotary_emb\.inv_freq"]
     _supports_sdpa = True
     _supports_attention_backend = True
     _can_compile_fullgraph = True

@@ -46,7 +46,7 @@ class YuanTokenizer(SentencePieceBackend):
         vocab_file: the published ``tokenizer.model``.
         padding_side: left, for generation; a collator for training may set it to right.
 
-    The end, begin and padding token is ``<eod>``. Spaces before and after the other added tokens are dropped.
+    The end and the padding token is ``<eod>``. Spaces before and after the other added tokens are dropped.
     """
 
     model_input_names = ["input_ids", "attention_mask"]
