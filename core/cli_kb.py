@@ -15,8 +15,8 @@ def kb_build(name: str, paths: list[Path]) -> None:
     """Index documents (.md, .txt, folders of them) under a name."""
     from core.rag import knowledge
 
-    manifest = knowledge.build(name, paths, count)
-    typer.echo(f"{name}: {manifest['documents']} documents, {manifest['chunks']} chunks")
+    report = knowledge.build(name, paths, count)
+    typer.echo(f"{name}: {report.documents} documents, {report.chunks} chunks")
 
 
 @app.command("list")

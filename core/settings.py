@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     modelscope_endpoint: str = Field("", description="Address of a ModelScope mirror; empty: the client's own default.")
     modelscope_token: SecretStr = Field(SecretStr(""), description="Access token for private models there.")
     offline: bool = Field(False, description="Nothing is downloaded: only what is on disk is used.")
+    chroma_url: str = Field("", description="Address of a Chroma server; empty: the store is embedded in the app.")
     max_upload_rows: int = Field(50_000, ge=1, description="Rows accepted from one uploaded data set.")
 
     @property

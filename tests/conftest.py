@@ -74,7 +74,6 @@ def tiny_embedder(tiny_embedder_dir: Path, monkeypatch: pytest.MonkeyPatch) -> M
     """The tiny embedder as the one of new knowledge bases."""
     card = add_card("tiny-embedder", "embed", tiny_embedder_dir)
     monkeypatch.setattr("core.models.store.default_embedder", lambda: card)
-    monkeypatch.setattr("core.rag.knowledge.default_embedder", lambda: card)
     return card
 
 

@@ -1,21 +1,24 @@
-"""Knowledge bases: build from documents, list, remove, search."""
+"""Knowledge bases as the app, the command line and retrieval see them."""
 
-import hashlib
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
-from core import files
 from core.errors import UserError
-from core.models.store import default_embedder
-from core.rag import chunks, embedding, store
+from core.models import store as models
+from core.rag import bases, dense, embedding, indexing, staging
+from core.rag.bases import Row, View
+from core.rag.dense import nearest
+from core.rag.indexing import Report, Source, Step
+from core.rag.staging import delete_document
 from core.settings import settings
 
-FORMAT = 2  # raise it when chunking changes, and shipped knowledge bases are rebuilt on their next use
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Report", "Row", "View", "delete_document", "nearest"]
+
 Progress = Callable[[int, int], None]
 
 
@@ -33,114 +36,186 @@ class Passage:
         return asdict(self)
 
 
-def _manifest_path(name: str) -> Path:
-    # The folder's name is a hash, so that a knowledge base may be called anything in any script.
-    return settings().kb_dir / "manifests" / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
-
-
 def shipped() -> list[str]:
     """Names of the knowledge bases that come with the app."""
     return sorted(path.name for path in settings().knowledge_dir.iterdir() if path.is_dir())
 
 
 def listing() -> list[dict[str, Any]]:
-    """All knowledge bases: {"name", "shipped", "ready", "documents", "chunks", "embedder", "built"}."""
-    built = {m["name"]: m for p in (settings().kb_dir / "manifests").glob("*.json") if (m := files.read_json(p))}
+    """All knowledge bases, the shipped ones first.
+
+    Returns:
+        {"name", "shipped", "ready", "documents", "chunks", "duplicates", "size" (bytes of the originals), "rejected",
+        "embedder", "outdated" (another embedder is the default now: a rebuild is due), "built", "version", "error"}
+    """
+    built = {known["name"]: known for known in bases.all_meta()}
     rows = []
     for name in [*shipped(), *sorted(built.keys() - set(shipped()))]:
-        manifest = built.get(name) or {}
-        row = {"name": name, "shipped": name in shipped(), "ready": bool(manifest)}
-        rows.append({**row, **{key: manifest.get(key) for key in ("documents", "chunks", "embedder", "built")}})
+        known = built.get(name, {})
+        ready = bool(known.get("version"))
+        found = staging.documents(name) if ready else []
+        rows.append(
+            {
+                "name": name,
+                "shipped": name in shipped(),
+                "ready": ready,
+                "documents": sum(row["status"] == "ready" for row in found) if ready else None,
+                "chunks": sum(row["chunks"] for row in found) if ready else None,
+                "duplicates": sum(row["duplicates"] for row in found),
+                "size": sum(row["size"] for row in found),
+                "rejected": sum(row["status"] == "rejected" for row in found),
+                "embedder": known.get("embedder"),
+                "outdated": ready and known["embedder"] != models.default_embedder().name,
+                "built": float(known["built"]) if ready else None,
+                "version": known.get("version"),
+                "error": known.get("error"),
+            }
+        )
     return rows
 
 
-def _documents(paths: Sequence[Path]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found += sorted(p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in chunks.SUFFIXES)
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise UserError("There is no file or folder {path}.", "Check the path.", path=path)
-    if not found:
-        raise UserError("There is no document to index.", "Give .md or .txt files, or a folder of them.")
-    return found
-
-
-def _fingerprint(documents: Sequence[Path], embedder: str) -> str:
-    digest = hashlib.sha256(f"{FORMAT}:{embedder}".encode())
-    for path in documents:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def build(name: str, paths: Sequence[Path], progress: Progress | None = None) -> dict[str, Any]:
-    """Index documents under ``name``, replacing what was there once the new index is complete.
-
-    Args:
-        paths: files or folders.
-        progress: called with (chunks done, chunks in all).
-
-    Returns:
-        The manifest: {"name", "documents", "chunks", "embedder", "built", "collection", "fingerprint"}.
+def documents(name: str) -> list[dict[str, Any]]:
+    """See :func:`core.rag.staging.documents`; of a shipped base that is not indexed yet: none.
 
     Raises:
-        UserError: nothing to index, a document that cannot be read, or the name of a shipped one.
+        UserError: there is no knowledge base of that name.
     """
+    return [] if name in shipped() and not bases.exists(name) else staging.documents(name)
+
+
+def _check_name(name: str, paths: Sequence[Path]) -> None:
     if not name.strip():
         raise UserError("A knowledge base needs a name.", "Type at least one character.")
-    documents = _documents(paths)
     home = settings().knowledge_dir / name
-    if name in shipped() and any(home not in path.resolve().parents for path in documents):
+    if name in shipped() and any(home not in [path.resolve(), *path.resolve().parents] for path in paths):
         raise UserError("The knowledge base “{name}” comes with the app.", "Choose another name.", name=name)
-    pieces = [chunk for path in documents for chunk in chunks.split(chunks.read(path), path.name)]
-    if not pieces:
-        raise UserError("The documents hold no text.", "Check the files.")
-    embedder = default_embedder().name
-    settings().kb_dir.mkdir(parents=True, exist_ok=True)
-    with FileLock(settings().kb_dir / ".build.lock"):
-        previous = files.read_json(_manifest_path(name))
-        # Headings are kept for the reader only: with them before the text, MRR over the shipped English questions
-        # fell from 0.967 to 0.942.
-        vectors = embedding.embed([piece.text for piece in pieces], "passage", embedder, progress)
-        collection = f"kb-{_manifest_path(name).stem}-{time.time_ns():x}"
-        store.create(collection)
-        metadatas = [{"source": piece.source, "heading": piece.heading or "-"} for piece in pieces]
-        store.add(collection, [str(i) for i in range(len(pieces))], vectors, [p.text for p in pieces], metadatas)
-        manifest = {
-            "name": name,
-            "documents": len(documents),
-            "chunks": len(pieces),
-            "embedder": embedder,
-            "built": time.time(),
-            "collection": collection,
-            "fingerprint": _fingerprint(documents, embedder),
-        }
-        files.write_json(_manifest_path(name), manifest)
-        if previous:
-            store.drop(previous["collection"])
-    return manifest
 
 
-def ensure(name: str, progress: Progress | None = None) -> dict[str, Any]:
-    """The manifest of a knowledge base, indexing a shipped one first where that is missing or out of date.
+def _run(name: str, sources: Sequence[Source], mode: indexing.Mode, progress: Progress | None) -> Report:
+    def tick(step: Step) -> None:
+        if progress and step.rows_of:
+            progress(step.rows, step.rows_of)
+
+    return indexing.index(name, sources, mode, tick)
+
+
+def build(name: str, paths: Sequence[Path], progress: Progress | None = None) -> Report:
+    """Index files and folders under a name; afterwards the base holds exactly these documents.
+
+    Until all of it is in, what was there before goes on answering.
+
+    Args:
+        progress: called with (chunks done, chunks read so far).
+
+    Raises:
+        UserError: nothing to index, nothing that can be read, or the name of a shipped base.
+    """
+    _check_name(name, paths)
+    return _run(name, indexing.collect(paths), "build", progress)
+
+
+def add(name: str, paths: Sequence[Path], progress: Progress | None = None) -> Report:
+    """The same, keeping the other documents of the base; a document of the same name is replaced."""
+    _check_name(name, paths)
+    return _run(name, indexing.collect(paths), "add", progress)
+
+
+def replace(name: str, document: str, path: Path, progress: Progress | None = None) -> Report:
+    """Put a file in the place of the document of that name, whatever the file is called."""
+    _check_name(name, [path])
+    if not path.is_file():
+        raise UserError("There is no file or folder {path}.", "Check the path.", path=path)
+    return _run(name, [indexing.hashed(document, path)], "add", progress)
+
+
+def rebuild(name: str, progress: Progress | None = None) -> Report:
+    """Index a base's own documents again, with the default embedder of now."""
+    return _run(name, originals(name), "rebuild", progress)
+
+
+def originals(name: str) -> list[Source]:
+    """The kept copies of a base's documents.
+
+    Raises:
+        UserError: there is no knowledge base of that name.
+    """
+    with bases.reading(name) as db:
+        found = db.execute("SELECT name, sha256, suffix FROM documents WHERE live ORDER BY name").fetchall()
+    folder = bases.folder(name) / "files"
+    return [Source(document, folder / f"{sha256}{suffix}", sha256) for document, sha256, suffix in found]
+
+
+def original(name: str, document: str) -> Path | None:
+    """The kept copy of a document; None: it is not there."""
+    found = [source.path for source in originals(name) if source.name == document and source.path.is_file()]
+    return found[0] if found else None
+
+
+def document_text(name: str, document: str) -> str:
+    """The text of a document that its rows' spans point into.
+
+    Raises:
+        UserError: no such knowledge base, or no such document in it.
+    """
+    with bases.reading(name) as db:
+        found = db.execute("SELECT text FROM documents WHERE live AND name = ?", (document,)).fetchone()
+    if not found:
+        raise staging.no_document(name, document)
+    return str(found[0])
+
+
+def ensure(name: str, progress: Progress | None = None) -> None:
+    """Index a shipped knowledge base first, where that is missing or out of date.
 
     Raises:
         UserError: when there is no knowledge base of that name.
     """
-    manifest = files.read_json(_manifest_path(name))
     if name not in shipped():
-        if manifest is None:
-            known = ", ".join(row["name"] for row in listing())
-            raise UserError(
-                "There is no knowledge base “{name}”.", "Known ones: {known}.", name=name, known=known or "–"
-            )
-        return manifest
-    documents = _documents([settings().knowledge_dir / name])
-    if manifest and manifest["fingerprint"] == _fingerprint(documents, default_embedder().name):
-        return manifest
-    return build(name, documents, progress)
+        bases.view(name)
+        return
+    sources = indexing.collect([settings().knowledge_dir / name])
+    embedder = models.default_embedder().name
+    live = {made for made, is_live in staging.keys(name).items() if is_live}
+    if live != {indexing.key(source, embedder) for source in sources}:
+        _run(name, sources, "build", progress)
+
+
+def view(name: str, progress: Progress | None = None) -> View:
+    """A knowledge base as it is now (a shipped one is indexed first, if need be).
+
+    Raises:
+        UserError: when there is no knowledge base of that name.
+    """
+    ensure(name, progress)
+    return bases.view(name)
+
+
+def rows(name: str) -> tuple[Row, ...]:
+    """All rows, by document name, then place in it; duplicates left out."""
+    return view(name).rows
+
+
+def version(name: str) -> str:
+    """A word that changes with the rows and the embedder, and only with them."""
+    return view(name).version
+
+
+def vectors(name: str) -> tuple[list[str], "np.ndarray"]:
+    """Row ids and their vectors, (n, dimensions) float32, in the order of :func:`rows`."""
+    seen = view(name)
+    return [row.id for row in seen.rows], bases.vectors(seen)
+
+
+def row_vectors(seen: View, numbers: Sequence[int]) -> "np.ndarray":
+    """Vectors of some rows of a view, (n, dimensions) float32."""
+    return bases.vectors(seen, numbers)
+
+
+def cache_dir(name: str) -> Path:
+    """A folder for what can be computed from a base again; it goes with the base."""
+    path = bases.folder(name) / "cache"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def search(name: str, query: str, top_k: int = 3, progress: Progress | None = None) -> list[Passage]:
@@ -151,30 +226,23 @@ def search(name: str, query: str, top_k: int = 3, progress: Progress | None = No
     """
     if not query.strip():
         raise UserError("The question is empty.", "Type a question.")
-    from chromadb.errors import NotFoundError
-
-    manifest = ensure(name, progress)
-    vector = embedding.embed([query], "query", manifest["embedder"])[0]
-    try:
-        found = store.query(manifest["collection"], vector, top_k)
-    except NotFoundError:  # rebuilt since its manifest was read
-        found = store.query(ensure(name, progress)["collection"], vector, top_k)
+    seen = view(name, progress)
+    vector = embedding.embed([query], "query", seen.embedder)[0]
     passages = []
-    for rank, (_, text, metadata, score) in enumerate(found, 1):
-        heading = "" if metadata["heading"] == "-" else metadata["heading"]
+    for rank, (number, score) in enumerate(nearest(seen, vector, top_k), 1):
+        row = seen.rows[number]
         ranks = {"dense": rank, "lexical": None, "fused": None, "rerank": None}
-        passages.append(Passage(text, metadata["source"], round(score, 4), heading, ranks))
+        passages.append(Passage(row.text, row.source, round(score, 4), row.heading, ranks))
     return passages
 
 
 def remove(name: str) -> None:
-    """Delete a knowledge base's index (the documents it was built from are not touched).
+    """Delete a knowledge base with its copies (the files it was built from are not touched).
 
     Raises:
-        UserError: when there is no index of that name.
+        UserError: when there is none of that name.
     """
-    manifest = files.read_json(_manifest_path(name))
-    if manifest is None:
-        raise UserError("There is no index of “{name}”.", "Look at the list for the names that exist.", name=name)
-    _manifest_path(name).unlink()
-    store.drop(manifest["collection"])
+    uid = next((known.get("uid") for known in bases.all_meta() if known["name"] == name), None)
+    bases.remove(name)
+    if uid:
+        dense.forget(uid)

@@ -1,15 +1,20 @@
-"""Chroma, embedded: one client per process behind one lock; cosine space; whole collections only.
+"""The vector store: Chroma, embedded in one process or on a server (``YUAN_CHROMA_URL``); ids and vectors only.
 
-A knowledge base is rebuilt into a collection of a new name, and its manifest points there once it is complete:
-a killed build leaves the old index answering, and another process that has the store open finds the new one.
+One process owns the embedded store, by an operating system's lock that dies with it: what a second one wrote would
+not be seen by the first one's queries. The store is an index that can be made again from the bases' own files.
 """
 
 import contextlib
 import threading
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from filelock import FileLock, Timeout
+
+from core.errors import UserError
 from core.settings import settings
 
 if TYPE_CHECKING:
@@ -20,48 +25,130 @@ _LOCK = threading.RLock()
 _INDEX = {"space": "cosine", "ef_construction": 200, "ef_search": 400, "max_neighbors": 32}
 
 
+class Unavailable(UserError):
+    """There is no store to be had now: another process owns it, or the server does not answer."""
+
+
 @lru_cache(maxsize=2)
-def _client(folder: Path) -> Any:
+def _client(folder: Path, url: str) -> tuple[Any, FileLock | None]:
     import chromadb
 
+    options = chromadb.Settings(anonymized_telemetry=False)
+    if url:
+        parts = urlsplit(url)
+        secure = parts.scheme == "https"
+        port = parts.port or (443 if secure else 8000)
+        return chromadb.HttpClient(parts.hostname or "localhost", port, ssl=secure, settings=options), None
     folder.mkdir(parents=True, exist_ok=True)
-    return chromadb.PersistentClient(str(folder), settings=chromadb.Settings(anonymized_telemetry=False))
+    owner = FileLock(folder / ".owner.lock")
+    try:
+        owner.acquire(timeout=0)
+    except Timeout as error:
+        raise Unavailable(
+            "Another process of the app has the vector store open.",
+            "Stop it, or let both use a Chroma server (YUAN_CHROMA_URL).",
+        ) from error
+    return chromadb.PersistentClient(str(folder), settings=options), owner
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    """Turn what a server's silence raises into a sentence."""
+    import httpx
+
+    try:
+        yield
+    except (httpx.TransportError, ConnectionError) as error:
+        raise _silent() from error
+
+
+def _silent() -> Unavailable:
+    url = settings().chroma_url
+    return Unavailable("The Chroma server {url} does not answer.", "Start it, or correct YUAN_CHROMA_URL.", url=url)
+
+
+def where() -> str:
+    """Which store this process uses: the server's address, or "embedded"."""
+    return settings().chroma_url or "embedded"
 
 
 def client() -> Any:
-    """The process's client (constructing two at once fails, so it is made under the lock)."""
-    with _LOCK:
-        return _client(settings().kb_dir / "chroma")
+    """The process's client (constructing two at once fails, so it is made under a lock).
+
+    Raises:
+        Unavailable: another process owns the embedded store, or the server does not answer.
+    """
+    with _LOCK, _answering():
+        try:
+            return _client(settings().kb_dir / "chroma", settings().chroma_url)[0]
+        except ValueError as error:  # how chromadb says that it cannot connect
+            if not settings().chroma_url:
+                raise
+            raise _silent() from error
 
 
-def create(collection: str) -> None:
-    """An empty collection with cosine distance; an unfinished one of the same name is dropped first."""
-    drop(collection)
-    with _LOCK:
-        client().create_collection(collection, configuration={"hnsw": _INDEX}, embedding_function=None)
+def names(prefix: str) -> list[str]:
+    """The collections whose names begin so."""
+    target = client()
+    with _answering():
+        return [found.name for found in target.list_collections() if found.name.startswith(prefix)]
 
 
 def drop(collection: str) -> None:
     """Delete a collection; nothing happens when there is none."""
     from chromadb.errors import NotFoundError
 
-    with _LOCK, contextlib.suppress(NotFoundError):
-        client().delete_collection(collection)
+    target = client()
+    with _answering(), contextlib.suppress(NotFoundError):
+        target.delete_collection(collection)
 
 
-def add(collection: str, ids: list[str], vectors: "np.ndarray", texts: list[str], metadatas: list[dict]) -> None:
+def ids(collection: str) -> set[str] | None:
+    """The ids in a collection; None when there is no such collection."""
+    from chromadb.errors import NotFoundError
+
+    target = client()
+    with _answering():
+        try:
+            return set(target.get_collection(collection, embedding_function=None).get(include=[])["ids"])
+        except NotFoundError:
+            return None
+
+
+def create(collection: str) -> None:
+    """An empty collection with cosine distance; one of the same name is dropped first."""
+    drop(collection)
+    target = client()
+    with _answering():
+        target.create_collection(collection, configuration={"hnsw": _INDEX}, embedding_function=None)
+
+
+def add(collection: str, ids: Sequence[str], vectors: "np.ndarray") -> None:
     """Add rows (vectors: (n, dimensions) float32, normalised), in batches of the size Chroma accepts."""
-    with _LOCK:
-        target, size = client().get_collection(collection, embedding_function=None), client().get_max_batch_size()
+    target = client()
+    with _answering():
+        rows, size = target.get_collection(collection, embedding_function=None), target.get_max_batch_size()
         for i in range(0, len(ids), size):
-            rows = slice(i, i + size)
-            target.upsert(ids=ids[rows], embeddings=vectors[rows], documents=texts[rows], metadatas=metadatas[rows])
+            rows.upsert(ids=list(ids[i : i + size]), embeddings=vectors[i : i + size])
 
 
-def query(collection: str, vector: "np.ndarray", count: int) -> list[tuple[str, str, dict, float]]:
-    """The nearest ``count`` rows as (id, text, metadata, cosine similarity), nearest first."""
-    with _LOCK:
-        target = client().get_collection(collection, embedding_function=None)
-        found = target.query(query_embeddings=[vector], n_results=count)
-    rows = zip(found["ids"][0], found["documents"][0], found["metadatas"][0], found["distances"][0], strict=True)
-    return [(row_id, text, metadata, 1 - distance) for row_id, text, metadata, distance in rows]
+def delete(collection: str, ids: Sequence[str]) -> None:
+    """Take rows out of a collection."""
+    target = client()
+    with _answering():
+        rows, size = target.get_collection(collection, embedding_function=None), target.get_max_batch_size()
+        for i in range(0, len(ids), size):
+            rows.delete(ids=list(ids[i : i + size]))
+
+
+def query(collection: str, vector: "np.ndarray", count: int) -> list[tuple[str, float]]:
+    """The nearest ``count`` rows as (id, cosine similarity), nearest first.
+
+    Raises:
+        chromadb.errors.NotFoundError: there is no such collection.
+    """
+    target = client()
+    with _answering():
+        rows = target.get_collection(collection, embedding_function=None)
+        found = rows.query(query_embeddings=[vector], n_results=count, include=["distances"])
+    return [(row, 1 - distance) for row, distance in zip(found["ids"][0], found["distances"][0], strict=True)]

@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from core.models import cards
+from core.models import cards, store
 from core.rag import knowledge
 
 if __name__ == "__main__":
     card = cards.card("tiny-embedder")
-    knowledge.default_embedder = lambda: card
+    store.default_embedder = lambda: card
     knowledge.build(sys.argv[1], [Path(sys.argv[2])])

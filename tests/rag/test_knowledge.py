@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import UserError
 from core.models.cards import ModelCard
-from core.rag import knowledge, store
+from core.rag import knowledge, staging, store
 from core.settings import ROOT, Settings, settings
 
 TEXTS = {
@@ -49,18 +49,18 @@ def collections() -> list[str]:
 
 def test_built_it_says_what_it_holds_and_is_listed(documents: Path, embedder: ModelCard) -> None:
     seen: list[tuple[int, int]] = []
-    manifest = knowledge.build("我的库", [documents], lambda done, total: seen.append((done, total)))
-    assert (manifest["name"], manifest["documents"], manifest["chunks"]) == ("我的库", 2, 4)
+    report = knowledge.build("我的库", [documents], lambda done, total: seen.append((done, total)))
+    assert (report.name, report.documents, report.chunks) == ("我的库", 2, 4)
     assert seen[-1] == (4, 4)
     row = next(row for row in knowledge.listing() if row["name"] == "我的库")
-    assert row == {
-        "name": "我的库",
+    assert row["version"] == knowledge.version("我的库")
+    assert {key: row[key] for key in ("shipped", "ready", "documents", "chunks", "embedder", "outdated")} == {
         "shipped": False,
         "ready": True,
         "documents": 2,
         "chunks": 4,
         "embedder": embedder.name,
-        "built": manifest["built"],
+        "outdated": False,
     }
 
 
@@ -69,7 +69,7 @@ def test_the_same_text_is_found_first_with_its_source_and_heading(documents: Pat
     knowledge.build("kb", [documents])
     for asked, text, source, heading in (
         ("A llama carries loads over the Andes.", "A llama carries loads over the Andes.", "animals.md", "Animals"),
-        ("珠江流过广州。", "珠江流过广州。", "cities.md", "城市 › 河流"),
+        ("珠江流过广州。", "珠江流过广州。", "deep/cities.md", "城市 › 河流"),
     ):
         found = knowledge.search("kb", asked, 4)
         assert (found[0].text, found[0].source, found[0].heading) == (text, source, heading)
@@ -96,14 +96,13 @@ def test_top_k_passages_are_given(documents: Path) -> None:
 
 
 def test_rebuilding_replaces(documents: Path) -> None:
-    first = knowledge.build("kb", [documents])
+    knowledge.build("kb", [documents])
     (documents / "animals.md").write_text("# Animals\n\nAn owl sees at night.", "utf-8")
     knowledge.build("kb", [documents])
     texts = {p.text for p in knowledge.search("kb", "llama", 100)}
     assert "An owl sees at night." in texts
     assert "A llama carries loads over the Andes." not in texts
     assert len(collections()) == 1
-    assert first["collection"] not in collections()
 
 
 def test_a_build_that_breaks_leaves_the_old_one_answering(documents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +114,7 @@ def test_a_build_that_breaks_leaves_the_old_one_answering(documents: Path, monke
         raise RuntimeError("killed half way")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "add", broken)
+        patch.setattr(staging, "commit", broken)
         with pytest.raises(RuntimeError, match="killed half way"):
             knowledge.build("kb", [documents])
     assert [p.text for p in knowledge.search("kb", "llama", 100)] == before
@@ -145,7 +144,7 @@ def test_what_cannot_be_built_is_refused_and_changes_nothing(documents: Path, tm
         ("kb", [tmp_path / "gone"], "no file or folder"),
         ("kb", [documents / "picture.png"], r"picture\.png cannot be read"),
         ("kb", [tmp_path / "hollow"], "no document to index"),
-        ("kb", [tmp_path / "empty.md"], "hold no text"),
+        ("kb", [tmp_path / "empty.md"], "holds no text"),
     ]
     for name, paths, words in cases:
         with pytest.raises(UserError, match=words):
@@ -163,9 +162,9 @@ def test_a_shipped_one_is_indexed_on_its_first_use_and_again_when_it_changed(shi
     assert knowledge.listing()[0]["name"] == "demo"
     assert not knowledge.listing()[0]["ready"]
     assert [p.text for p in knowledge.search("demo", "llama")] == ["A llama carries loads."]
-    built = knowledge.ensure("demo")
+    built = knowledge.listing()[0]["built"]
     knowledge.search("demo", "llama")
-    assert knowledge.ensure("demo") == built, "indexed again without a reason"
+    assert knowledge.listing()[0]["built"] == built, "indexed again without a reason"
     (shipped / "b.md").write_text("An owl sees at night.", "utf-8")
     assert {p.source for p in knowledge.search("demo", "llama")} == {"a.md", "b.md"}
     (shipped / "b.md").unlink()

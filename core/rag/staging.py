@@ -1,0 +1,178 @@
+"""Changes to a knowledge base: documents staged group by group, going live all at once, and leaving again."""
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from core.errors import UserError
+from core.rag.bases import Row, exists, folder, put, reading, writing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A document that was read and split, on its way in.
+
+    Attributes:
+        key: what it was made of: name, content, chunking and embedder (:func:`core.rag.indexing.key`).
+        text: the cleaned text that the rows' spans point into.
+        suffix: of the kept copy ``files/<sha256><suffix>``.
+    """
+
+    key: str
+    name: str
+    sha256: str
+    size: int
+    kind: str
+    pages: int
+    notes: tuple[str, ...]
+    suffix: str
+    text: str
+    rows: tuple[Row, ...]
+
+
+def row_id(name: str, position: int, row: Row) -> str:
+    """A row's identity, from its content and place alone: indexed again, the same row has the same id."""
+    parts = [name, position, row.text, row.heading, row.page, row.start, row.end, row.kind]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:32]
+
+
+def stage(name: str, group: Sequence[Staged], vectors: "np.ndarray") -> None:
+    """Put documents in without letting them be found yet: all of the group, or none.
+
+    Args:
+        vectors: of all rows of the group in order, shape (rows, dimensions), float32.
+    """
+    at = 0
+    with writing(name) as db:
+        for new in group:
+            db.execute("DELETE FROM documents WHERE key = ? AND NOT live", (new.key,))
+            number = _insert(
+                db, "documents", key=new.key, name=new.name, sha256=new.sha256, size=new.size, kind=new.kind,
+                pages=new.pages, notes=json.dumps(new.notes), suffix=new.suffix, text=new.text,
+            )  # fmt: skip
+            for position, row in enumerate(new.rows):
+                place = {"document": number, "position": position, "id": row_id(new.name, position, row)}
+                where = {"heading": row.heading, "page": row.page, "start": row.start, "end": row.end}
+                inserted = _insert(db, "rows", **place, text=row.text, **where, kind=row.kind)
+                _insert(db, "vectors", number=inserted, vector=vectors[at + position].tobytes())
+            at += len(new.rows)
+
+
+def _insert(db: sqlite3.Connection, table: str, **values: Any) -> int:
+    columns, marks = ", ".join(f'"{column}"' for column in values), ", ".join("?" * len(values))
+    return db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", list(values.values())).lastrowid or 0
+
+
+def keys(name: str) -> dict[str, bool]:
+    """The keys of the documents that are in, staged ones included, and whether each is live."""
+    if not exists(name):
+        return {}
+    with reading(name) as db:
+        return {key: bool(live) for key, live in db.execute("SELECT key, live FROM documents")}
+
+
+def commit(name: str, keep: Callable[[str, str], bool], embedder: str, rejected: Iterable[dict[str, Any]]) -> None:
+    """Let staged documents take the place of live ones of the same name, in one step.
+
+    Args:
+        keep: told a name and a key, says whether that document stays (a live one) or goes live (a staged one).
+        rejected: files that could not be read, {"name", "message", "hint", "values"}: remembered for the listing.
+    """
+    with writing(name) as db:
+        found = db.execute("SELECT id, name, key, live FROM documents").fetchall()
+        coming = {known for _, known, key, live in found if not live and keep(known, key)}
+        for number, known, key, live in found:
+            if not keep(known, key) or (live and known in coming):
+                db.execute("DELETE FROM documents WHERE id = ?", (number,))
+        db.execute("UPDATE documents SET live = 1")
+        put(db, embedder=embedder, built=time.time())
+        db.execute("DELETE FROM rejected WHERE name IN (SELECT name FROM documents)")
+        db.executemany(
+            "INSERT OR REPLACE INTO rejected VALUES (?, ?)",
+            [(error["name"], json.dumps(error, ensure_ascii=False)) for error in rejected],
+        )
+        _settle(db)
+
+
+def delete_document(name: str, document: str) -> None:
+    """Take a document out; no search that starts after this returns finds it.
+
+    Raises:
+        UserError: no such base, or no such document in it.
+    """
+    if not exists(name):
+        raise UserError("There is no index of “{name}”.", "Look at the list for the names that exist.", name=name)
+    with writing(name) as db:
+        taken = db.execute("DELETE FROM rejected WHERE name = ?", (document,)).rowcount
+        files = db.execute("SELECT sha256, suffix FROM documents WHERE name = ? AND live", (document,)).fetchall()
+        taken += db.execute("DELETE FROM documents WHERE name = ? AND live", (document,)).rowcount
+        if not taken:
+            raise no_document(name, document)
+        _settle(db)
+        unused = [f for f in files if not db.execute("SELECT 1 FROM documents WHERE sha256 = ?", (f[0],)).fetchone()]
+    for sha256, suffix in unused:
+        (folder(name) / "files" / f"{sha256}{suffix}").unlink(missing_ok=True)
+
+
+def no_document(name: str, document: str) -> UserError:
+    """The error for a document that a base does not hold."""
+    return UserError(
+        "There is no document “{document}” in “{name}”.",
+        "Look at the list for the names that exist.",
+        document=document,
+        name=name,
+    )
+
+
+def _settle(db: sqlite3.Connection) -> None:
+    """Say anew which live rows repeat others, and which version this is."""
+    db.execute("UPDATE rows SET same_as = '' WHERE same_as != ''")
+    query = "SELECT r.id, r.number, r.text FROM rows r JOIN documents d ON d.id = r.document WHERE d.live"
+    found = db.execute(f"{query} ORDER BY d.name, r.position").fetchall()
+    first: dict[str, str] = {}
+    version = hashlib.sha256(dict(db.execute("SELECT key, value FROM meta"))["embedder"].encode())
+    for row, number, text in found:
+        if (original := first.setdefault(text, row)) != row:
+            db.execute("UPDATE rows SET same_as = ? WHERE number = ?", (original, number))
+        else:
+            version.update(row.encode())
+    put(db, version=version.hexdigest()[:32])
+
+
+def documents(name: str) -> list[dict[str, Any]]:
+    """The documents of a base by name, and the files that could not be read.
+
+    Returns:
+        {"name", "sha256", "size" (bytes), "kind", "pages", "notes", "chunks", "duplicates" (chunks left out),
+        "status": "ready" or "rejected", "error": why the file (or its newest edition) could not be read, or None}
+    """
+    query = (
+        "SELECT d.name, d.sha256, d.size, d.kind, d.pages, d.notes, COUNT(r.number) AS n, SUM(r.same_as != '')"
+        " FROM documents d JOIN rows r ON r.document = d.id WHERE d.live GROUP BY d.id ORDER BY d.name"
+    )
+    with reading(name) as db:
+        found = db.execute(query).fetchall()
+        errors = {known: json.loads(error) for known, error in db.execute("SELECT name, error FROM rejected")}
+    names = ("name", "sha256", "size", "kind", "pages", "notes", "chunks", "duplicates")
+    rows = []
+    for values in found:
+        row = dict(zip(names, values, strict=True))
+        kept, left_out = row["chunks"] - row["duplicates"], row["duplicates"]
+        row |= {"notes": json.loads(row["notes"]), "chunks": kept, "duplicates": left_out}
+        rows.append({**row, "status": "ready", "error": errors.pop(row["name"], None)})
+    empty = {"sha256": "", "size": 0, "kind": "", "pages": 0, "notes": [], "chunks": 0, "duplicates": 0}
+    rows += [{"name": known, **empty, "status": "rejected", "error": errors[known]} for known in sorted(errors)]
+    return rows
+
+
+def kept_files(name: str) -> set[str]:
+    """The names of the originals that documents of the base still need."""
+    with reading(name) as db:
+        return {sha256 + suffix for sha256, suffix in db.execute("SELECT sha256, suffix FROM documents")}
