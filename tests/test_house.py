@@ -22,6 +22,9 @@ HEAVY = (
     "pandas",
     "scipy",
     "datasets",
+    "markitdown",
+    "pypdfium2",
+    "rapidocr_onnxruntime",
 )
 LIGHT_MODULES = [
     "core.cli",
@@ -46,6 +49,10 @@ LIGHT_MODULES = [
     "core.training.datasets",
     "core.training.runs",
     "core.training.worker",
+    "core.rag.duplicates",
+    "core.rag.chunks",
+    "core.rag.cleaning",
+    "core.rag.documents",
     "core.rag.knowledge",
     "core.rag.store",
     "core.evaluation.experiments",

@@ -1,0 +1,71 @@
+"""Text in pictures, by RapidOCR (its Chinese and English models come with its wheel)."""
+
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+SURE = 0.5  # below this the recogniser mostly sees letters in pictures
+_LOCK = Lock()
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of text and its box in pixels, y downwards."""
+
+    text: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+def available() -> bool:
+    """Whether pictures can be read here: there is no wheel for Python 3.13, and OpenCV needs libGL and GLib."""
+    return _engine() is not None
+
+
+def lines(picture: np.ndarray) -> list[Line]:
+    """The lines in ``picture`` (height, width, 3; uint8), from top to bottom and left to right."""
+    engine = _engine()
+    if engine is None:
+        return []
+    with _LOCK:
+        found, _ = engine(picture)
+    result = []
+    for box, text, score in found or []:
+        xs, ys = zip(*box, strict=True)
+        if float(score) >= SURE and text.strip():
+            result.append(Line(text.strip(), min(xs), min(ys), max(xs), max(ys)))
+    return _in_rows(result)
+
+
+def _in_rows(found: list[Line]) -> list[Line]:
+    """Boxes side by side become one line, so that a row of a form stays together."""
+    rows: list[list[Line]] = []
+    for line in sorted(found, key=lambda line: (line.y0 + line.y1) / 2):
+        middle = (line.y0 + line.y1) / 2
+        if rows and rows[-1][0].y0 < middle < rows[-1][0].y1:
+            rows[-1].append(line)
+        else:
+            rows.append([line])
+    joined = []
+    for row in rows:
+        row.sort(key=lambda line: line.x0)
+        text = " ".join(line.text for line in row)
+        joined.append(Line(text, row[0].x0, min(x.y0 for x in row), max(x.x1 for x in row), max(x.y1 for x in row)))
+    return joined
+
+
+@lru_cache(maxsize=1)
+def _engine() -> Any:
+    try:
+        from rapidocr_onnxruntime import RapidOCR
+    except ImportError:
+        log.warning("scanned pages cannot be read", exc_info=True)
+        return None
+    return RapidOCR()
