@@ -1,37 +1,112 @@
 """``python -m core kb``: knowledge bases, built, listed, removed, searched and scored."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.cli_output import Json, count, show, table
+from core.cli_output import Json, count, note, show, table
+from core.errors import fill, sentence
 
-app = typer.Typer(no_args_is_help=True, help="Knowledge bases: build, list, remove, search, eval.")
+if TYPE_CHECKING:
+    from core.rag.indexing import Report
+
+app = typer.Typer(
+    no_args_is_help=True, help="Knowledge bases: build, add, rebuild, list, documents, delete, remove, search, eval."
+)
+
+
+Size = Annotated[int, typer.Option(min=0, help="Longest chunk, in tokens; 0: as it is, or the default.")]
+Overlap = Annotated[int, typer.Option(min=0, help="Tokens that a chunk repeats of the one before; with --size.")]
 
 
 @app.command("build")
-def kb_build(name: str, paths: list[Path]) -> None:
-    """Index documents (.md, .txt, folders of them) under a name."""
+def kb_build(name: str, paths: list[Path], size: Size = 0, overlap: Overlap = 0, as_json: Json = False) -> None:
+    """Index files, folders and zips under a name: afterwards it holds exactly these; interrupted, start it again."""
     from core.rag import knowledge
 
-    report = knowledge.build(name, paths, count)
-    typer.echo(f"{name}: {report.documents} documents, {report.chunks} chunks")
+    _indexed(lambda: knowledge.build(name, paths, count, size, overlap), as_json)
+
+
+@app.command("add")
+def kb_add(name: str, paths: list[Path], as_json: Json = False) -> None:
+    """The same, keeping the other documents; one of the same name is replaced."""
+    from core.rag import knowledge
+
+    _indexed(lambda: knowledge.add(name, paths, count), as_json)
+
+
+@app.command("rebuild")
+def kb_rebuild(name: str, size: Size = 0, overlap: Overlap = 0, as_json: Json = False) -> None:
+    """Index a knowledge base's own documents again, with the default embedding model and other chunks if wanted."""
+    from core.rag import knowledge
+
+    _indexed(lambda: knowledge.rebuild(name, count, size, overlap), as_json)
+
+
+def _indexed(work: Callable[[], "Report"], as_json: bool) -> None:
+    """Do it and tell what came of it; each file that could not be read gets its line."""
+    from core.rag.indexing import NothingRead
+
+    try:
+        report = work()
+    except NothingRead as error:
+        _tell(error.rejected, as_json)
+        if as_json:
+            show({"documents": 0, "chunks": 0, "rejected": _worded(error.rejected)}, as_json, str)
+        raise
+    _tell(report.rejected, as_json)
+    text = f"{report.name}: {report.documents} documents, {report.chunks} chunks"
+    extras = {"unchanged": len(report.unchanged), "left out": len(report.rejected), "repeated": report.duplicates}
+    if any(extras.values()):
+        text += " (" + ", ".join(f"{number} {word}" for word, number in extras.items() if number) + ")"
+    show({**report.as_dict(), "rejected": _worded(report.rejected)}, as_json, lambda: text)
+
+
+def _worded(rejected: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    parts = ("message", "hint")
+    return [{"name": e["name"], **{part: fill(e[part], e["values"]) for part in parts}} for e in rejected]
+
+
+def _tell(rejected: Sequence[dict[str, Any]], as_json: bool) -> None:
+    note("")
+    for error in [] if as_json else _worded(rejected):
+        typer.echo(f"left out: {error['name']}: {error['message']} {error['hint']}".strip(), err=True)
 
 
 @app.command("list")
 def kb_list(as_json: Json = False) -> None:
-    """All knowledge bases."""
+    """All knowledge bases; outdated: the default embedding model is another now, `kb rebuild` takes it."""
     from core.rag import knowledge
 
     rows = knowledge.listing()
-    columns = ["name", "shipped", "ready", "documents", "chunks", "embedder"]
+    columns = ["name", "shipped", "ready", "documents", "chunks", "rejected", "embedder", "outdated"]
     show({"knowledge_bases": rows}, as_json, lambda: table(rows, columns))
+
+
+@app.command("documents")
+def kb_documents(name: str, as_json: Json = False) -> None:
+    """The documents of a knowledge base, and the files that could not be read."""
+    from core.rag import knowledge
+
+    rows = knowledge.documents(name)
+    shown = [{**row, "why": sentence(row["error"]) or None} for row in rows]
+    columns = ["name", "status", "kind", "pages", "size", "chunks", "duplicates", "why"]
+    show({"kb": name, "documents": rows}, as_json, lambda: table(shown, columns))
+
+
+@app.command("delete")
+def kb_delete(name: str, document: str) -> None:
+    """Take one document out of a knowledge base."""
+    from core.rag import knowledge
+
+    knowledge.delete_document(name, document)
 
 
 @app.command("remove")
 def kb_remove(name: str) -> None:
-    """Delete a knowledge base's index."""
+    """Delete a knowledge base (the files it was built from are not touched)."""
     from core.rag import knowledge
 
     knowledge.remove(name)
@@ -45,22 +120,41 @@ def kb_search(
     stages: Annotated[bool, typer.Option(help="Show the rank at each stage of retrieval.")] = False,
     as_json: Json = False,
 ) -> None:
-    """The passages nearest to a question."""
-    from core.rag import knowledge
+    """The passages that answer a question; none where the knowledge base has nothing about it."""
+    from dataclasses import asdict
 
-    found = [passage.as_dict() for passage in knowledge.search(name, query, top_k, count)]
+    from core.rag import retrieval
+
+    found = retrieval.retrieve(name, query, top_k, progress=count)
+    report: dict[str, Any] = {"results": [passage.as_dict() for passage in found.passages], "found": found.found}
     rows = [
-        {"score": p["score"], **(p["ranks"] if stages else {}), "source": p["source"], "text": p["text"][:100]}
-        for p in found
+        {"score": p.score, **(p.ranks if stages else {}), "source": p.source, "text": p.text[:100]}
+        for p in found.passages
     ]
-    show({"results": found}, as_json, lambda: table(rows, list(rows[0])) if rows else "")
+    if stages:
+        report |= {"threshold": found.threshold, "evidence": found.evidence, "reranker": found.reranker}
+        report |= {"seconds": found.seconds, "candidates": [asdict(candidate) for candidate in found.candidates]}
+
+    def text() -> str:
+        if not rows:
+            return f"Nothing about that: best {found.evidence:.3f}, threshold {found.threshold:.3f}."
+        spent = "  ".join(f"{stage} {1000 * seconds:.0f} ms" for stage, seconds in found.seconds.items())
+        return table(rows, list(rows[0])) + (f"\n{spent}" if stages else "")
+
+    show(report, as_json, text)
 
 
 @app.command("eval")
 def kb_eval(name: str, qa: Path, as_json: Json = False) -> None:
-    """Hit rates, MRR and nDCG@10 of retrieval on rows {"question", "source"}."""
+    """Hit rates, MRR and nDCG@10 of each stage of retrieval, on rows {"question", "source"}."""
     from core.evaluation import retrieval
 
     report = retrieval.evaluate(name, qa, count)
-    rows = [{"stage": stage, **scores} for stage, scores in report["stages"].items()]
-    show(report, as_json, lambda: table(rows, list(rows[0])))
+    stages = report["stages"]
+    plain = {stage: {metric: f["mean"] for metric, f in scores.items()} for stage, scores in stages.items()}
+    rows = [
+        {"stage": stage, **{m: f"{f['mean']:.3f} [{f['low']:.3f}, {f['high']:.3f}]" for m, f in scores.items()}}
+        for stage, scores in stages.items()
+    ]
+    # Scripts compare the plain figures; the intervals stand beside them.
+    show({**report, "stages": plain, "intervals": stages}, as_json, lambda: table(rows, list(rows[0])))

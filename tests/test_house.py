@@ -55,6 +55,7 @@ LIGHT_MODULES = [
     "core.rag.documents",
     "core.rag.knowledge",
     "core.rag.store",
+    "core.rag.worker",
     "core.evaluation.experiments",
     "core.evaluation.metrics",
     "core.evaluation.statistics",
@@ -126,11 +127,13 @@ def named_texts(tree: ast.AST) -> dict[str, str]:
 def user_errors() -> list[tuple[str, list[str], set[str]]]:
     """(place, texts, names of values) of every UserError made in core."""
     found = []
-    for path in sorted((ROOT / "core").rglob("*.py")):
-        tree = ast.parse(path.read_text("utf-8"))
+    trees = {path: ast.parse(path.read_text("utf-8")) for path in sorted((ROOT / "core").rglob("*.py"))}
+    classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    kinds = {"UserError"} | {c.name for c in classes if any(getattr(b, "id", "") == "UserError" for b in c.bases)}
+    for path, tree in trees.items():
         known = named_texts(tree)
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "UserError":
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds:
                 place = f"{path.relative_to(ROOT)}:{node.lineno}"
                 texts = [text for argument in node.args for text in texts_of(argument, known)]
                 found.append((place, texts, {keyword.arg or "**" for keyword in node.keywords}))

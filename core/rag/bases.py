@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS rows (
     start INTEGER NOT NULL, "end" INTEGER NOT NULL, kind TEXT NOT NULL, same_as TEXT NOT NULL DEFAULT '',
     UNIQUE (document, position));
 CREATE INDEX IF NOT EXISTS rows_by_id ON rows (id);
+CREATE INDEX IF NOT EXISTS repeated_rows ON rows (same_as) WHERE same_as != '';
 CREATE TABLE IF NOT EXISTS vectors (
     number INTEGER PRIMARY KEY REFERENCES rows ON DELETE CASCADE, vector BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS rejected (name TEXT PRIMARY KEY, error TEXT NOT NULL);
@@ -78,6 +79,24 @@ class View:
 def folder(name: str) -> Path:
     """Where a knowledge base lies; named by a hash, so that it may be called anything in any script."""
     return settings().kb_dir / hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def shipped() -> list[str]:
+    """Names of the knowledge bases that come with the app."""
+    return sorted(path.name for path in settings().knowledge_dir.iterdir() if path.is_dir())
+
+
+def check_name(name: str, paths: Sequence[Path]) -> None:
+    """Whether something may be indexed under this name.
+
+    Raises:
+        UserError: it is empty, or that of a base that comes with the app.
+    """
+    if not name.strip():
+        raise UserError("A knowledge base needs a name.", "Type at least one character.")
+    home = settings().knowledge_dir / name
+    if name in shipped() and any(home not in [path.resolve(), *path.resolve().parents] for path in paths):
+        raise UserError("The knowledge base “{name}” comes with the app.", "Choose another name.", name=name)
 
 
 def exists(name: str) -> bool:
@@ -214,7 +233,9 @@ def view(name: str) -> View:
     while True:
         known = meta(name)
         if not known.get("version"):
-            raise missing(name)
+            raise UserError(
+                "“{name}” is not indexed yet.", "Wait until it is, or go on with it on the Knowledge page.", name=name
+            )
         with contextlib.suppress(_Changed):
             return _view(name, folder(name), known["uid"], known["version"])
 

@@ -2,19 +2,24 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from core import files
 from core.errors import UserError
 from core.models import store as models
-from core.rag import bases, chunks, embedding, staging
+from core.rag import bases, chunks, documents, embedding, staging
 from core.rag.bases import Row
+from core.rag.cleaning import clean
 from core.rag.staging import Staged
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FORMAT = 3  # raise it when reading or chunking changes: documents given again are then indexed anew
 GROUP = 256  # rows embedded and put in together: what a killed job loses at most, and what it holds in memory
@@ -26,7 +31,7 @@ class Step:
     """How far indexing is.
 
     Attributes:
-        stage: read or embed (of the group at hand), or commit.
+        stage: collect, read or embed (of the group at hand), or commit.
         file: the document being read.
         files, of: documents done, documents to do.
         rows, rows_of: rows embedded, rows read so far.
@@ -73,125 +78,232 @@ class Source:
     sha256: str
 
 
-def key(source: Source, embedder: str) -> str:
-    """What a document's rows and vectors depend on, as one word."""
-    made_of = f"{FORMAT}\0{source.name}\0{source.sha256}\0{embedder}"
-    return hashlib.sha256(made_of.encode()).hexdigest()
+@dataclass(frozen=True)
+class Request:
+    """What is to be done to a base.
+
+    Attributes:
+        mode: "add" keeps the other documents, "build" ends with exactly these, "rebuild" takes the base's own copies
+            again with the default embedder; a document of the same name is replaced.
+        paths: files and folders.
+        document: the name that the one file of ``paths`` gets; empty: its own.
+        size, overlap: of the chunks, in tokens; size 0: for "add" and "rebuild" as the base has it, else the default.
+        embedder: of the vectors; empty: for "add" what the base has already, else the default.
+    """
+
+    name: str
+    mode: Mode
+    paths: Sequence[Path] = ()
+    document: str = ""
+    size: int = 0
+    overlap: int = 0
+    embedder: str = ""
 
 
-def hashed(name: str, path: Path) -> Source:
-    """A file with the hash of its bytes, read in pieces."""
-    with path.open("rb") as file:
-        return Source(name, path, hashlib.file_digest(file, "sha256").hexdigest())
+class NothingRead(UserError):
+    """Not one of the files could be read; ``rejected`` says why, file by file."""
+
+    rejected: Sequence[dict[str, Any]] = ()
 
 
-def collect(paths: Sequence[Path]) -> list[Source]:
-    """The files that paths name, folders walked, in a fixed order and under names that differ.
+@dataclass(frozen=True)
+class Making:
+    """How rows are made of documents: the embedder, and the chunks' size and overlap in its tokens."""
+
+    embedder: str
+    size: int = chunks.SIZE
+    overlap: int = 0
+
+    def key(self, source: Source) -> str:
+        """What a document's rows and vectors depend on, as one word."""
+        made_of = f"{FORMAT}\0{source.name}\0{source.sha256}\0{self.embedder}\0{self.size}\0{self.overlap}"
+        return hashlib.sha256(made_of.encode()).hexdigest()
+
+
+def making(request: Request) -> Making:
+    """What a request leaves open, filled in: a base holds vectors of one embedder only."""
+    known = bases.meta(request.name) if bases.exists(request.name) else {}
+    embedder = known.get("embedder") if request.mode == "add" else ""
+    size, overlap = request.size, request.overlap
+    if not size and request.mode != "build" and "size" in known:
+        size, overlap = int(known["size"]), int(known["overlap"])
+    return Making(request.embedder or embedder or models.default_embedder().name, size or chunks.SIZE, overlap)
+
+
+def collect(paths: Sequence[Path], workspace: Path) -> tuple[list[Source], list[dict[str, Any]]]:
+    """The files among ``paths`` with the hashes of their bytes, in a fixed order; and those that cannot be opened.
+
+    Args:
+        workspace: where zips are unpacked.
 
     Raises:
         UserError: no such path, or nothing to index.
     """
-    found: dict[str, Path] = {}
-    for path in paths:
-        if path.is_dir():
-            inside = [p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in chunks.SUFFIXES]
-            found |= {p.relative_to(path).as_posix(): p for p in sorted(inside)}
-        elif path.is_file():
-            found[path.name] = path
-        else:
-            raise UserError("There is no file or folder {path}.", "Check the path.", path=path)
-    if not found:
-        raise UserError("There is no document to index.", "Give .md or .txt files, or a folder of them.")
-    return [hashed(name, path) for name, path in found.items()]
+    found, rejected = documents.collect(paths, workspace)
+    if not found and not rejected:
+        known = ", ".join(sorted(documents.SUFFIXES))
+        raise UserError("There is no document to index.", "Give files or folders of these: {known}.", known=known)
+    sources, refused = [], [{"name": file.name, **file.error} for file in rejected]
+    for file in found:
+        try:
+            with file.path.open("rb") as stream:
+                sources.append(Source(file.name, file.path, hashlib.file_digest(stream, "sha256").hexdigest()))
+        except OSError as error:
+            why = UserError("{name} cannot be opened: {why}.", "Check the file.", name=file.name, why=error.strerror)
+            refused.append({"name": file.name, **why.as_dict()})
+    return sources, refused
 
 
-def index(
-    name: str,
-    sources: Sequence[Source],
-    mode: Mode,
-    tick: Callable[[Step], None],
-    rejected: Sequence[dict[str, Any]] = (),
-) -> Report:
+def originals(name: str) -> list[Source]:
+    """The kept copies of a base's documents.
+
+    Raises:
+        UserError: there is no knowledge base of that name.
+    """
+    with bases.reading(name) as db:
+        found = db.execute("SELECT name, sha256, suffix FROM documents WHERE live ORDER BY name").fetchall()
+    folder = bases.folder(name) / "files"
+    return [Source(document, folder / f"{sha256}{suffix}", sha256) for document, sha256, suffix in found]
+
+
+def run(request: Request, tick: Callable[[Step], None], patience: float = 0) -> Report:
     """Bring documents into a base; they can be found once all of them are in.
 
     Args:
-        mode: "add" keeps the other documents, "build" and "rebuild" end with exactly these; a document of the same
-            name is replaced. "add" embeds as the base does already, the others with the default embedder.
         tick: told every step; may raise to stop. What was done until then is gone on with by the next call.
-        rejected: files that could not even be collected.
+        patience: seconds to wait for another process that indexes into this base; negative: as long as it takes.
 
     Raises:
-        UserError: nothing of it could be indexed, or the disk is full.
+        UserError: nothing of it could be indexed, the name is not to be used, or the base is being indexed already.
     """
-    where = bases.folder(name)
+    bases.check_name(request.name, request.paths)
+    where = bases.folder(request.name)
+    for path in request.paths:  # before anything is made
+        if not path.exists():
+            raise UserError("There is no file or folder {path}.", "Check the path.", path=path)
     where.mkdir(parents=True, exist_ok=True)
-    with FileLock(where / ".indexing.lock"):
-        known = staging.keys(name)
-        embedder = models.default_embedder().name
-        if mode == "add" and any(known.values()):
-            embedder = bases.meta(name)["embedder"]
-        wanted = {key(source, embedder): source for source in sources}
-        raised: dict[str, UserError] = {}
-        todo = [source for made, source in wanted.items() if made not in known]
-        for group in _groups(where / "files", todo, embedder, tick, raised):
-            staging.stage(name, *group)
-        if len(raised) == len(sources) == 1 and not rejected:
-            raise raised[sources[0].name]
-        refused = [*rejected, *({"name": failed, **error.as_dict()} for failed, error in raised.items())]
-        _commit(name, mode, wanted, embedder, refused)
-        refused_names = {error["name"] for error in refused}
-        added = [s.name for made, s in wanted.items() if not known.get(made) and s.name not in refused_names]
-        unchanged = [s.name for made, s in wanted.items() if known.get(made)]
-        return _report(name, added, unchanged, refused)
+    lock = FileLock(where / ".indexing.lock")
+    try:
+        lock.acquire(timeout=patience)
+    except Timeout as error:
+        raise busy(request.name) from error
+    try:
+        tick(Step("collect"))
+        return _index(request, making(request), *_sources(request, where / "unpacked"), tick)
+    finally:
+        shutil.rmtree(where / "unpacked", ignore_errors=True)
+        if not bases.exists(request.name):  # nothing came of a new one
+            shutil.rmtree(where, ignore_errors=True)
+        lock.release()
+
+
+def _sources(request: Request, workspace: Path) -> tuple[list[Source], list[dict[str, Any]]]:
+    if request.mode == "rebuild":
+        return originals(request.name), []
+    shutil.rmtree(workspace, ignore_errors=True)
+    sources, refused = collect(request.paths, workspace)
+    if request.document:
+        sources = [replace(source, name=request.document) for source in sources[:1]]
+    return sources, refused
+
+
+def busy(name: str) -> UserError:
+    """The error for a base that a job is at work on."""
+    return UserError("“{name}” is being indexed already.", "Wait until it is done, or stop it.", name=name)
+
+
+def _index(
+    request: Request,
+    made: Making,
+    sources: Sequence[Source],
+    refused: list[dict[str, Any]],
+    tick: Callable[[Step], None],
+) -> Report:
+    name, known = request.name, staging.keys(request.name)
+    wanted = {made.key(source): source for source in sources}
+    todo = [source for key, source in wanted.items() if key not in known]
+    raised: dict[str, UserError] = {}
+    for group in _groups(bases.folder(name) / "files", todo, made, tick, raised):
+        staging.stage(name, *group)
+    if len(raised) == len(sources) == 1 and not refused:
+        raise raised[sources[0].name]
+    tick(Step("commit", files=len(todo), of=len(todo)))
+    refused += [{"name": failed, **error.as_dict()} for failed, error in raised.items()]
+    _commit(request, wanted, made, refused)
+    added = [source.name for key, source in wanted.items() if not known.get(key) and source.name not in raised]
+    unchanged = [source.name for key, source in wanted.items() if known.get(key)]
+    return _report(name, added, unchanged, refused)
 
 
 def _groups(
-    folder: Path, todo: Sequence[Source], embedder: str, tick: Callable[[Step], None], raised: dict[str, UserError]
-) -> Any:
-    """Documents read, split and embedded, (documents, vectors) of about ``GROUP`` rows at a time."""
-    import numpy as np
+    folder: Path, todo: Sequence[Source], made: Making, tick: Callable[[Step], None], raised: dict[str, UserError]
+) -> Iterator[tuple[list[Staged], "np.ndarray"]]:
+    """Documents read, split and embedded, with their vectors, about ``GROUP`` rows at a time.
 
+    Where the groups are cut depends on the documents alone: gone on with after a kill, a group is made as it was.
+    """
     group: list[Staged] = []
     done = 0
     for number, source in enumerate(todo, 1):
-        tick(Step("read", source.name, number - 1, len(todo), done, done + _rows(group)))
+        rows = _rows(group)
+        tick(Step("read", source.name, number - 1 - len(group), len(todo), done, done + len(rows)))
         try:
-            group.append(read(source, folder, embedder))
+            group.append(read(source, folder, made))
         except UserError as error:
             raised[source.name] = error
-        if _rows(group) < GROUP and number < len(todo):
-            continue
-        texts = [row.text for document in group for row in document.rows]
-        parts = []
-        for at in range(0, len(texts), GROUP):
-            tick(Step("embed", source.name, number - len(group), len(todo), done + at, done + len(texts)))
-            parts.append(embedding.embed(texts[at : at + GROUP], "passage", embedder))
-        done += len(texts)
-        if group:
-            yield group, np.concatenate(parts)
-        tick(Step("embed", source.name, number, len(todo), done, done))
-        group = []
+        rows = _rows(group)
+        if rows and (len(rows) >= GROUP or number == len(todo)):
+            step = Step("embed", source.name, number - len(group), len(todo), done, done + len(rows))
+            yield group, _embed([row.text for row in rows], made.embedder, step, len(group), tick)
+            group, done = [], done + len(rows)
 
 
-def _rows(group: Sequence[Staged]) -> int:
-    return sum(len(document.rows) for document in group)
+def _rows(group: Sequence[Staged]) -> list[Row]:
+    return [row for document in group for row in document.rows]
 
 
-def read(source: Source, folder: Path, embedder: str) -> Staged:
-    """A document read and split, its original kept in ``folder``.
+def _embed(texts: list[str], embedder: str, step: Step, documents: int, tick: Callable[[Step], None]) -> "np.ndarray":
+    """Vectors of a group's rows, told by the batch; a document of many rows takes several calls."""
+    import numpy as np
+
+    def told(part: int) -> None:
+        tick(replace(step, files=step.files + documents * part // len(texts), rows=step.rows + part))
+
+    parts: list[np.ndarray] = []
+    for at in range(0, len(texts), GROUP):
+        told(at)
+        parts.append(embedding.embed(texts[at : at + GROUP], "passage", embedder, partial(_counted, told, at)))
+    return np.concatenate(parts)
+
+
+def _counted(told: Callable[[int], None], before: int, done: int, _: int) -> None:
+    told(before + done)
+
+
+def read(source: Source, folder: Path, made: Making) -> Staged:
+    """A document read, cleaned and split, its original kept in ``folder``.
 
     Raises:
         UserError: it cannot be read, or holds no text.
     """
-    text = chunks.read(source.path)
-    rows = tuple(Row("", piece.text, source.name, piece.heading) for piece in chunks.split(text, source.name))
-    if not rows:
+    document = clean(documents.read(source.path, source.name))
+    pieces = chunks.split(document, made.size, made.overlap)
+    if not pieces:
         raise UserError("{name} holds no text.", "Check the file.", name=source.name)
-    suffix = source.path.suffix.lower()
+    suffix = Path(source.name).suffix.lower()
     keep(source, folder / f"{source.sha256}{suffix}")
-    size = source.path.stat().st_size
-    made = key(source, embedder)
-    return Staged(made, source.name, source.sha256, size, suffix[1:], 0, (), suffix, text, rows)
+    return Staged(
+        key=made.key(source),
+        name=source.name,
+        sha256=source.sha256,
+        size=source.path.stat().st_size,
+        kind=document.kind,
+        pages=max(block.page for block in document.blocks),
+        notes=document.notes,
+        suffix=suffix,
+        text=document.text,
+        rows=tuple(Row("", p.text, p.source, p.heading, p.page, p.start, p.end, p.kind) for p in pieces),
+    )
 
 
 def keep(source: Source, path: Path) -> None:
@@ -204,31 +316,35 @@ def keep(source: Source, path: Path) -> None:
     aside.replace(path)
 
 
-def _commit(name: str, mode: Mode, wanted: dict[str, Source], embedder: str, refused: list[dict[str, Any]]) -> None:
-    names = {source.name for source in wanted.values()}
-    failed = {error["name"] for error in refused}
+def _commit(request: Request, wanted: dict[str, Source], made: Making, refused: list[dict[str, Any]]) -> None:
+    name = request.name
+    names, failed = {source.name for source in wanted.values()}, {error["name"] for error in refused}
 
-    def stays(document: str, made: str) -> bool:
-        # What cannot be read now stays as it was read before.
-        return made in wanted or (mode == "add" and document not in names) or document in failed
+    def stays(document: str, key: str, live: bool) -> bool:
+        # What cannot be read now stays as it was read before; what another job left half done never comes in.
+        return key in wanted or (live and (document in failed or (request.mode == "add" and document not in names)))
 
-    if not any(stays(document, made) for document, made in _present(name)):
-        raise UserError("None of the {count} files could be read.", "Check the files.", count=len(refused))
-    staging.commit(name, stays, embedder, refused)
+    if not any(stays(*document) for document in _present(name)):
+        if bases.exists(name):
+            staging.remember(name, refused)
+        error = NothingRead("None of the {count} files could be read.", "Check the files.", count=len(refused))
+        error.rejected = refused
+        raise error
+    staging.commit(name, stays, asdict(made), refused)
     used = staging.kept_files(name)
     for path in (bases.folder(name) / "files").glob("*"):
         if path.name not in used:
             path.unlink(missing_ok=True)
 
 
-def _present(name: str) -> list[tuple[str, str]]:
+def _present(name: str) -> list[tuple[str, str, bool]]:
     if not bases.exists(name):
         return []
     with bases.reading(name) as db:
-        return db.execute("SELECT name, key FROM documents").fetchall()
+        return [(known, key, bool(live)) for known, key, live in db.execute("SELECT name, key, live FROM documents")]
 
 
 def _report(name: str, added: list[str], unchanged: list[str], refused: list[dict[str, Any]]) -> Report:
-    documents = [document for document in staging.documents(name) if document["status"] == "ready"]
-    rows, same = (sum(document[part] for document in documents) for part in ("chunks", "duplicates"))
-    return Report(name, len(documents), rows, same, bases.meta(name)["embedder"], added, unchanged, refused)
+    found = [document for document in staging.documents(name) if document["status"] == "ready"]
+    rows, same = (sum(document[part] for document in found) for part in ("chunks", "duplicates"))
+    return Report(name, len(found), rows, same, bases.meta(name)["embedder"], added, unchanged, refused)

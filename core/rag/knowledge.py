@@ -5,19 +5,35 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from core.errors import UserError
 from core.models import store as models
-from core.rag import bases, dense, embedding, indexing, staging
-from core.rag.bases import Row, View
+from core.rag import background, bases, dense, embedding, indexing, staging
+from core.rag.background import progress, resume, save_uploads, start, stop, wait
+from core.rag.bases import Row, View, shipped
 from core.rag.dense import nearest
-from core.rag.indexing import Report, Source, Step
+from core.rag.indexing import Report, Step
 from core.rag.staging import delete_document
 from core.settings import settings
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Report", "Row", "View", "delete_document", "nearest"]
+__all__ = [
+    "Report",
+    "Row",
+    "View",
+    "delete_document",
+    "nearest",
+    "progress",
+    "resume",
+    "save_uploads",
+    "shipped",
+    "start",
+    "stop",
+    "wait",
+]
 
 Progress = Callable[[int, int], None]
 
@@ -36,17 +52,13 @@ class Passage:
         return asdict(self)
 
 
-def shipped() -> list[str]:
-    """Names of the knowledge bases that come with the app."""
-    return sorted(path.name for path in settings().knowledge_dir.iterdir() if path.is_dir())
-
-
 def listing() -> list[dict[str, Any]]:
     """All knowledge bases, the shipped ones first.
 
     Returns:
         {"name", "shipped", "ready", "documents", "chunks", "duplicates", "size" (bytes of the originals), "rejected",
-        "embedder", "outdated" (another embedder is the default now: a rebuild is due), "built", "version", "error"}
+        "embedder", "chunk_size", "overlap" (tokens), "outdated" (another embedder is the default now: a rebuild
+        is due), "built", "version", "error", "job" (:class:`core.rag.background.Progress`; None: there was none)}
     """
     built = {known["name"]: known for known in bases.all_meta()}
     rows = []
@@ -65,10 +77,13 @@ def listing() -> list[dict[str, Any]]:
                 "size": sum(row["size"] for row in found),
                 "rejected": sum(row["status"] == "rejected" for row in found),
                 "embedder": known.get("embedder"),
+                "chunk_size": int(known["size"]) if ready else None,
+                "overlap": int(known["overlap"]) if ready else None,
                 "outdated": ready and known["embedder"] != models.default_embedder().name,
                 "built": float(known["built"]) if ready else None,
                 "version": known.get("version"),
                 "error": known.get("error"),
+                "job": job.as_dict() if (job := progress(name)) else None,
             }
         )
     return rows
@@ -83,71 +98,51 @@ def documents(name: str) -> list[dict[str, Any]]:
     return [] if name in shipped() and not bases.exists(name) else staging.documents(name)
 
 
-def _check_name(name: str, paths: Sequence[Path]) -> None:
-    if not name.strip():
-        raise UserError("A knowledge base needs a name.", "Type at least one character.")
-    home = settings().knowledge_dir / name
-    if name in shipped() and any(home not in [path.resolve(), *path.resolve().parents] for path in paths):
-        raise UserError("The knowledge base “{name}” comes with the app.", "Choose another name.", name=name)
-
-
-def _run(name: str, sources: Sequence[Source], mode: indexing.Mode, progress: Progress | None) -> Report:
+def _run(
+    name: str, mode: indexing.Mode, paths: Sequence[Path], progress: Progress | None, patience: float = 0, **more: Any
+) -> Report:
     def tick(step: Step) -> None:
         if progress and step.rows_of:
             progress(step.rows, step.rows_of)
 
-    return indexing.index(name, sources, mode, tick)
+    return indexing.run(indexing.Request(name, mode, paths, **more), tick, patience)
 
 
-def build(name: str, paths: Sequence[Path], progress: Progress | None = None) -> Report:
+def build(
+    name: str, paths: Sequence[Path], progress: Progress | None = None, size: int = 0, overlap: int = 0
+) -> Report:
     """Index files and folders under a name; afterwards the base holds exactly these documents.
 
     Until all of it is in, what was there before goes on answering.
 
     Args:
         progress: called with (chunks done, chunks read so far).
+        size, overlap: of the chunks, in tokens; size 0: for :func:`build` the default, else the base's own.
 
     Raises:
         UserError: nothing to index, nothing that can be read, or the name of a shipped base.
     """
-    _check_name(name, paths)
-    return _run(name, indexing.collect(paths), "build", progress)
+    return _run(name, "build", paths, progress, size=size, overlap=overlap)
 
 
-def add(name: str, paths: Sequence[Path], progress: Progress | None = None) -> Report:
+def add(name: str, paths: Sequence[Path], progress: Progress | None = None, size: int = 0, overlap: int = 0) -> Report:
     """The same, keeping the other documents of the base; a document of the same name is replaced."""
-    _check_name(name, paths)
-    return _run(name, indexing.collect(paths), "add", progress)
+    return _run(name, "add", paths, progress, size=size, overlap=overlap)
 
 
 def replace(name: str, document: str, path: Path, progress: Progress | None = None) -> Report:
     """Put a file in the place of the document of that name, whatever the file is called."""
-    _check_name(name, [path])
-    if not path.is_file():
-        raise UserError("There is no file or folder {path}.", "Check the path.", path=path)
-    return _run(name, [indexing.hashed(document, path)], "add", progress)
+    return _run(name, "add", [path], progress, document=document)
 
 
-def rebuild(name: str, progress: Progress | None = None) -> Report:
+def rebuild(name: str, progress: Progress | None = None, size: int = 0, overlap: int = 0) -> Report:
     """Index a base's own documents again, with the default embedder of now."""
-    return _run(name, originals(name), "rebuild", progress)
-
-
-def originals(name: str) -> list[Source]:
-    """The kept copies of a base's documents.
-
-    Raises:
-        UserError: there is no knowledge base of that name.
-    """
-    with bases.reading(name) as db:
-        found = db.execute("SELECT name, sha256, suffix FROM documents WHERE live ORDER BY name").fetchall()
-    folder = bases.folder(name) / "files"
-    return [Source(document, folder / f"{sha256}{suffix}", sha256) for document, sha256, suffix in found]
+    return _run(name, "rebuild", [], progress, size=size, overlap=overlap)
 
 
 def original(name: str, document: str) -> Path | None:
     """The kept copy of a document; None: it is not there."""
-    found = [source.path for source in originals(name) if source.name == document and source.path.is_file()]
+    found = [source.path for source in indexing.originals(name) if source.name == document and source.path.is_file()]
     return found[0] if found else None
 
 
@@ -173,11 +168,17 @@ def ensure(name: str, progress: Progress | None = None) -> None:
     if name not in shipped():
         bases.view(name)
         return
-    sources = indexing.collect([settings().knowledge_dir / name])
-    embedder = models.default_embedder().name
-    live = {made for made, is_live in staging.keys(name).items() if is_live}
-    if live != {indexing.key(source, embedder) for source in sources}:
-        _run(name, sources, "build", progress)
+    home = settings().knowledge_dir / name
+    if not _is_fresh(name, home):
+        with FileLock(settings().kb_dir / ".shipped.lock"):
+            if not _is_fresh(name, home):  # somebody else may have done it meanwhile
+                _run(name, "build", [home], progress, patience=-1)
+
+
+def _is_fresh(name: str, home: Path) -> bool:
+    made = indexing.Making(models.default_embedder().name)
+    live = {key for key, is_live in staging.keys(name).items() if is_live}
+    return live == {made.key(source) for source in indexing.collect([home], home)[0]}
 
 
 def view(name: str, progress: Progress | None = None) -> View:
@@ -243,6 +244,8 @@ def remove(name: str) -> None:
         UserError: when there is none of that name.
     """
     uid = next((known.get("uid") for known in bases.all_meta() if known["name"] == name), None)
+    if bases.exists(name):
+        background.end(name)
     bases.remove(name)
     if uid:
         dense.forget(uid)

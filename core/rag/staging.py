@@ -6,13 +6,18 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.errors import UserError
 from core.rag.bases import Row, exists, folder, put, reading, writing
+from core.rag.duplicates import duplicates
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+Keep = Callable[[str, str, bool], bool]
+NEAR = 50_000  # rows; in larger bases only exact repetitions are looked for: near ones would take too much memory
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,7 @@ class Staged:
     """A document that was read and split, on its way in.
 
     Attributes:
-        key: what it was made of: name, content, chunking and embedder (:func:`core.rag.indexing.key`).
+        key: what it was made of: name, content, chunking and embedder (:class:`core.rag.indexing.Making`).
         text: the cleaned text that the rows' spans point into.
         suffix: of the kept copy ``files/<sha256><suffix>``.
     """
@@ -78,27 +83,39 @@ def keys(name: str) -> dict[str, bool]:
         return {key: bool(live) for key, live in db.execute("SELECT key, live FROM documents")}
 
 
-def commit(name: str, keep: Callable[[str, str], bool], embedder: str, rejected: Iterable[dict[str, Any]]) -> None:
+def commit(name: str, keep: Keep, made: dict[str, Any], rejected: Iterable[dict[str, Any]]) -> None:
     """Let staged documents take the place of live ones of the same name, in one step.
 
     Args:
-        keep: told a name and a key, says whether that document stays (a live one) or goes live (a staged one).
+        keep: told name, key and whether it is live, says whether that document stays or, a staged one, goes live.
+        made: how the rows were made: {"embedder", …}, for :func:`core.rag.bases.meta`.
         rejected: files that could not be read, {"name", "message", "hint", "values"}: remembered for the listing.
     """
     with writing(name) as db:
         found = db.execute("SELECT id, name, key, live FROM documents").fetchall()
-        coming = {known for _, known, key, live in found if not live and keep(known, key)}
+        coming = {known for _, known, key, live in found if not live and keep(known, key, False)}
         for number, known, key, live in found:
-            if not keep(known, key) or (live and known in coming):
+            if not keep(known, key, bool(live)) or (live and known in coming):
                 db.execute("DELETE FROM documents WHERE id = ?", (number,))
         db.execute("UPDATE documents SET live = 1")
-        put(db, embedder=embedder, built=time.time())
+        put(db, **made, built=time.time())
         db.execute("DELETE FROM rejected WHERE name IN (SELECT name FROM documents)")
-        db.executemany(
-            "INSERT OR REPLACE INTO rejected VALUES (?, ?)",
-            [(error["name"], json.dumps(error, ensure_ascii=False)) for error in rejected],
-        )
+        for (known,) in db.execute("SELECT name FROM rejected").fetchall():
+            if not keep(known, "", True):
+                db.execute("DELETE FROM rejected WHERE name = ?", (known,))
+        _remember(db, rejected)
         _settle(db)
+
+
+def remember(name: str, rejected: Iterable[dict[str, Any]]) -> None:
+    """Keep which files could not be read, and why, for the listing."""
+    with writing(name) as db:
+        _remember(db, rejected)
+
+
+def _remember(db: sqlite3.Connection, rejected: Iterable[dict[str, Any]]) -> None:
+    rows = [(error["name"], json.dumps(error, ensure_ascii=False)) for error in rejected]
+    db.executemany("INSERT OR REPLACE INTO rejected VALUES (?, ?)", rows)
 
 
 def delete_document(name: str, document: str) -> None:
@@ -112,10 +129,16 @@ def delete_document(name: str, document: str) -> None:
     with writing(name) as db:
         taken = db.execute("DELETE FROM rejected WHERE name = ?", (document,)).rowcount
         files = db.execute("SELECT sha256, suffix FROM documents WHERE name = ? AND live", (document,)).fetchall()
+        query = (
+            "SELECT 1 FROM rows WHERE same_as != '' AND same_as IN (SELECT r.id FROM rows r"
+            " JOIN documents d ON d.id = r.document WHERE d.name = ? AND d.live) LIMIT 1"
+        )
+        missed = db.execute(query, (document,)).fetchone()
         taken += db.execute("DELETE FROM documents WHERE name = ? AND live", (document,)).rowcount
         if not taken:
             raise no_document(name, document)
-        _settle(db)
+        # Rows that no other one repeats go without a word to the others.
+        (_settle if missed else _version)(db)
         unused = [f for f in files if not db.execute("SELECT 1 FROM documents WHERE sha256 = ?", (f[0],)).fetchone()]
     for sha256, suffix in unused:
         (folder(name) / "files" / f"{sha256}{suffix}").unlink(missing_ok=True)
@@ -132,17 +155,35 @@ def no_document(name: str, document: str) -> UserError:
 
 
 def _settle(db: sqlite3.Connection) -> None:
-    """Say anew which live rows repeat others, and which version this is."""
+    """Say anew which live rows repeat others: the same whatever order the documents came in."""
     db.execute("UPDATE rows SET same_as = '' WHERE same_as != ''")
-    query = "SELECT r.id, r.number, r.text FROM rows r JOIN documents d ON d.id = r.document WHERE d.live"
-    found = db.execute(f"{query} ORDER BY d.name, r.position").fetchall()
-    first: dict[str, str] = {}
+    query = "SELECT r.number, r.id, r.text FROM rows r JOIN documents d ON d.id = r.document WHERE d.live"
+    found = [_Text(*values) for values in db.execute(f"{query} ORDER BY d.name, r.position")]
+    pairs = [(found[index].number, found[of].id) for index, of in _repeated(found)]
+    db.executemany("UPDATE rows SET same_as = ? WHERE number = ?", [(of, number) for number, of in pairs])
+    _version(db)
+
+
+class _Text(NamedTuple):
+    number: int
+    id: str
+    text: str
+
+
+def _repeated(rows: Sequence[_Text]) -> list[tuple[int, int]]:
+    """(place of a row, place of the earlier one that says the same)."""
+    if len(rows) <= NEAR:
+        return [(same.index, same.of) for same in duplicates(rows)]
+    first: dict[str, int] = {}
+    places = [(place, first.setdefault(row.text, place)) for place, row in enumerate(rows)]
+    return [(place, of) for place, of in places if place != of]
+
+
+def _version(db: sqlite3.Connection) -> None:
     version = hashlib.sha256(dict(db.execute("SELECT key, value FROM meta"))["embedder"].encode())
-    for row, number, text in found:
-        if (original := first.setdefault(text, row)) != row:
-            db.execute("UPDATE rows SET same_as = ? WHERE number = ?", (original, number))
-        else:
-            version.update(row.encode())
+    query = "SELECT r.id FROM rows r JOIN documents d ON d.id = r.document WHERE d.live AND r.same_as = ''"
+    for (row,) in db.execute(f"{query} ORDER BY d.name, r.position"):
+        version.update(row.encode())
     put(db, version=version.hexdigest()[:32])
 
 

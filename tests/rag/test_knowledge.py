@@ -13,7 +13,7 @@ from core.rag import knowledge, staging, store
 from core.settings import ROOT, Settings, settings
 
 TEXTS = {
-    "animals.md": "# Animals\n\nA llama carries loads over the Andes.\n\nThe quick brown fox jumps.",
+    "animals.md": "# Animals\n\nA llama carries loads over the Andes.\n\n## Fox\n\nThe quick brown fox jumps.",
     "cities.md": "# 城市\n\n广州塔位于广州市。\n\n## 河流\n\n珠江流过广州。",
 }
 
@@ -144,7 +144,7 @@ def test_what_cannot_be_built_is_refused_and_changes_nothing(documents: Path, tm
         ("kb", [tmp_path / "gone"], "no file or folder"),
         ("kb", [documents / "picture.png"], r"picture\.png cannot be read"),
         ("kb", [tmp_path / "hollow"], "no document to index"),
-        ("kb", [tmp_path / "empty.md"], "holds no text"),
+        ("kb", [tmp_path / "empty.md"], "is empty"),
     ]
     for name, paths, words in cases:
         with pytest.raises(UserError, match=words):
