@@ -3,17 +3,13 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from core.errors import UserError
-from core.rag.cleaning import clean
-from core.rag.documents import Block, Document, from_text
+from core.rag.documents import Block, Document
 from core.rag.duplicates import Duplicate, duplicates
 
 __all__ = ["Chunk", "Duplicate", "duplicates", "estimate", "sentences", "split"]
 
-SUFFIXES = {".md", ".txt"}  # of ``read``
 SIZE = 220  # tokens: about 320 Chinese or 900 Latin characters
 LIMIT = 450  # tokens that an embedder of 512 surely reads: a table up to this stays whole
 Count = Callable[[str], int]
@@ -54,21 +50,6 @@ class _Span:
     tokens: int
 
 
-def read(path: Path) -> str:
-    """The text of a document.
-
-    Raises:
-        UserError: a format that is not read yet, or bytes that are not UTF-8 text.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        known = ", ".join(sorted(SUFFIXES))
-        raise UserError("{name} cannot be read.", "Formats: {known}.", name=path.name, known=known)
-    try:
-        return path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError("{name} is not UTF-8 text.", "Save it as UTF-8 and add it again.", name=path.name) from error
-
-
 def estimate(text: str) -> int:
     """About how many tokens a multilingual tokenizer makes of ``text``, without one."""
     wide = sum(ord(character) > 0x2E7F for character in text)
@@ -88,7 +69,7 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 
 def split(
-    document: Document | str, size: int | str = SIZE, overlap: int = 0, count: Count = estimate, limit: int = LIMIT
+    document: Document, size: int = SIZE, overlap: int = 0, count: Count = estimate, limit: int = LIMIT
 ) -> list[Chunk]:
     """Chunks of whole paragraphs where they fit, else of whole sentences, never across a heading or a page.
 
@@ -100,11 +81,7 @@ def split(
         limit: tokens up to which a table stays whole (at least ``size``); a longer one is cut between rows and each
             part begins with the header.
     """
-    if isinstance(document, str):  # text and its source, until every caller hands over documents
-        if not document.strip():
-            return []
-        return split(clean(from_text(str(size), document)))
-    size = max(int(size), 8)
+    size = max(size, 8)
     splitter = _Splitter(document, size, max(0, min(overlap, size // 2)), count, max(limit, size))
     return splitter.run()
 

@@ -12,7 +12,8 @@ from core.rag.documents import Block, Document
 _END = tuple("。！？；…：.!?:;”’」』")  # a line that ends so may end its paragraph
 _ITEM = re.compile(r"^\s*([-*+•·▪●○◦]|\(?\d{1,3}[.)、）]|[（(]?[一二三四五六七八九十]{1,3}[、）)]|[a-zA-Z][.)])\s*\S")
 _PAGE_NUMBER = re.compile(
-    r"^\W*(第\s*)?(page\s*|p\.\s*)?(\d{1,4})(\s*(/|of|共|，共)\s*\d{1,4})?(\s*页)?(\s*共\s*\d+\s*页)?\W*$", re.I
+    r"^\W*(第\s*)?(page\s*|p\.\s*)?(\d{1,4})(\s*(/|of|共|，共)\s*\d{1,4})?(\s*页)?(\s*[,，]?\s*共\s*\d+\s*页)?\W*$",
+    re.I,
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff\ufff9-\ufffb]")
 _SPACES = re.compile(r"[^\S\n]+")
@@ -24,15 +25,17 @@ _COMPATIBLE = re.compile(r"[\u2e80-\u2fdf\uf900-\ufaff\ufb00-\ufb06]")
 def clean(document: Document) -> Document:
     """The document without page furniture, its lines joined to paragraphs and its characters put in order.
 
-    Full-width letters and digits become ASCII; punctuation stays as it is. Cleaning twice changes nothing more.
+    Full-width letters and digits become ASCII; punctuation stays as it is. A cleaned document comes back as it is.
     """
+    if document.cleaned:
+        return document
     blocks = [_with(block, normalise(block.text)) for block in document.blocks]
     blocks = _without_furniture(blocks)
     known = _hyphenated(block.text for block in blocks)
     blocks = [block if _verbatim(block) else _with(block, _join(block, known)) for block in blocks]
     if document.kind == "pdf":
         blocks = _rejoined(blocks, known)
-    return replace(document, blocks=tuple(block for block in blocks if block.text))
+    return replace(document, blocks=tuple(block for block in blocks if block.text), cleaned=True)
 
 
 def normalise(text: str) -> str:
@@ -70,12 +73,14 @@ def _join(block: Block, known: Counter[str]) -> str:
     if block.level or len(lines) == 1:
         return _glue_all(lines, known)
     full = max(map(_width, lines))
+    margin = sum(_width(line) > 0.9 * full for line in lines) > 1  # two lines that end alike: there is a right margin
     joined = [lines[0]]
     for last, line in pairwise(lines):
         # A line was wrapped when the next one's first word would not have fitted on it.
         first = 2 if line and _wide(line[0]) else len(line.split(" ", 1)[0]) + 1
-        short = _width(last) + first < full - (4 if last.endswith(_END) else 0.25 * full)
-        if not line or _ITEM.match(line) or short or full < 24:
+        ended = last.endswith(_END)
+        short = _width(last) + first < full - (4 if ended else 0.25 * full)
+        if not line or _ITEM.match(line) or short or full < 24 or (ended and not margin):
             joined.append(line)
         else:
             joined[-1] = _glue(joined[-1], line, known)
@@ -126,6 +131,8 @@ def _goes_on(last: Block, block: Block) -> bool:
         or last.ocr != block.ocr
     ):
         return False
+    if block.edge and _width(block.text) < 40 and not block.text.endswith(_END):
+        return False  # a header that does not repeat
     tail = last.text.rsplit("\n", 1)[-1]
     if last.text.endswith(_END) or block.page - last.page > 1:
         return False

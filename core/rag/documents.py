@@ -32,6 +32,7 @@ class Document:
         kind: pdf, docx, pptx, xlsx, html, md, txt or csv, by content.
         notes: how it was read, as codes: "ocr: 1, 3" and "no ocr: 2" (pages), "encoding: big5", "content: docx" (not
             what its name says).
+        cleaned: ``cleaning.clean`` has been here.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Document:
     sha256: str
     kind: str
     notes: tuple[str, ...] = ()
+    cleaned: bool = False
 
     @cached_property
     def text(self) -> str:

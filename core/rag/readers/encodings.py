@@ -74,19 +74,21 @@ def _try(data: bytes, encoding: str) -> str:
 
 
 def _looks_western(data: bytes) -> bool:
-    """Accented letters stand alone between ASCII letters; the bytes of Chinese come in pairs and runs."""
-    high = re.findall(rb"[\x80-\xff]+", data)
-    return sum(len(run) == 1 for run in high) > 0.8 * sum(map(len, high))
+    """Accented letters and typographic signs stand alone between ASCII; the bytes of Chinese come in pairs and runs."""
+    runs = re.findall(rb"[\x80-\xff]+", data)
+    high = sum(map(len, runs))
+    usual = sum(byte >= 0xC0 or 0x91 <= byte <= 0x97 for run in runs for byte in run)
+    return sum(len(run) == 1 for run in runs) > 0.8 * high and usual > 0.8 * high
 
 
 def _score(text: str, encoding: str) -> float:
-    wide = [c for c in text if ord(c) > 0x7F]
-    if not wide:
+    sample = [character for character in text if ord(character) > 0x7F][:20_000]
+    if not sample:
         return 0.0
-    sample = wide[:20_000]
-    common = sum(_first_level(c, encoding) for c in sample) / len(sample)
-    frequent = sum(c in _FREQUENT for c in sample) / len(sample)
-    return common + 2 * frequent
+    common = sum(_first_level(character, encoding) for character in sample) / len(sample)
+    frequent = sum(character in _FREQUENT for character in sample) / len(sample)
+    # Korean bytes make nothing but common characters, yet not in the proportions of a text.
+    return 0.0 if len(sample) >= 20 and frequent < 0.1 else common + 2 * frequent
 
 
 def _first_level(character: str, encoding: str) -> bool:
