@@ -105,7 +105,7 @@ def ask(
     """Ask a question, with or without a knowledge base, or both at once."""
     from core.generation import ask as asking
     from core.generation.engine import Engine, Options
-    from core.rag import knowledge
+    from core.rag import retrieval
     from core.training import runs
 
     if compare and not kb:
@@ -114,7 +114,7 @@ def ask(
     card = cards.card(name) if name else store.default_generator()
     path = runs.adapter(adapter, card.name) if adapter else None
     arms = [asking.Arm(use, adapter, path) for use in ([False, True] if compare else [bool(kb)])]
-    passages = [p.as_dict() for p in knowledge.search(kb, question, top_k or card.passages, count)] if kb else []
+    passages = [p.as_dict() for p in retrieval.search(kb, question, top_k or card.passages, count)] if kb else []
     options = Options.of(card, max_new_tokens=max_new_tokens, temperature=temperature)
     texts = [passage["text"] for passage in passages]
     answers = asking.submit(Engine(), card.name, question, arms, texts, options=options).result()

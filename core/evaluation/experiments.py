@@ -11,7 +11,7 @@ from core.evaluation.metrics import ROUGE
 from core.evaluation.statistics import contrast, interval
 from core.generation.ask import Arm
 from core.models import cards, store
-from core.rag import knowledge
+from core.rag import retrieval
 from core.settings import settings
 from core.training import datasets, runs
 
@@ -70,7 +70,7 @@ def start(
     if any(rag):
         count = top_k or card.passages
         for done, row in enumerate(rows):
-            row["passages"] = [p.as_dict() for p in knowledge.search(kb, row["input"], count)]
+            row["passages"] = [p.as_dict() for p in retrieval.search(kb, row["input"], count)]
             if progress:
                 progress(done + 1, len(rows))
     experiment_id = files.new_id(Path(dataset).stem)

@@ -10,6 +10,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.models import cards, loading, store
@@ -56,6 +57,25 @@ def _in_bfloat16(model: Any) -> Any:
 
     fast = copy.deepcopy(model).bfloat16()
     return fast if float((run(model) * run(fast)).sum(1).min()) >= COSINE else model
+
+
+@lru_cache(maxsize=2)
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def counter(model: str = "") -> Callable[[str], int]:
+    """A function that counts the tokens of a text as the model reads it, special ones aside.
+
+    Raises:
+        UserError: there is no such model, or it cannot be fetched.
+    """
+    card = cards.card(model) if model else store.default_embedder()
+    loading.check_loadable(card, "embed")
+    tokenizer = _tokenizer(store.prepare(card))
+    return lambda text: len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def embed(

@@ -5,6 +5,7 @@ Character bigrams need no dictionary and beat the words of a segmenter here: on 
 matrix, so that a query only adds up a few of its columns.
 """
 
+import math
 import re
 import unicodedata
 from array import array
@@ -88,6 +89,18 @@ class Lexical:
         rows = np.concatenate([self._scores.indices[span] for span, _ in spans])
         gains = np.concatenate([self._scores.data[span] * n for span, n in spans])
         return np.bincount(rows, gains, minlength=len(self))
+
+    def weight(self, term: str) -> float:
+        """The term's idf: the rarer, the more it says; a term that no text has weighs most."""
+        return math.log1p((len(self) - (n := self._texts_with(term)) + 0.5) / (n + 0.5))
+
+    def _texts_with(self, term: str) -> int:
+        column = self._vocabulary.get(term)
+        return 0 if column is None else int(self._scores.indptr[column + 1] - self._scores.indptr[column])
+
+    def shares(self, query: str) -> Any:
+        """The scores as a share of what a text of nothing but the query could reach: from 0 to 1, shape (texts,)."""
+        return self.scores(query) / (sum(map(self.weight, terms(query))) or 1.0)
 
     def search(self, query: str, k: int) -> list[tuple[int, float]]:
         """At most ``k`` texts that share a term with the query, as (row, score), best first; equals by row."""

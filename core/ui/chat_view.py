@@ -13,7 +13,7 @@ from core.generation.ask import Arm
 from core.generation.engine import Engine, Options
 from core.generation.turns import Turn
 from core.models import cards, store
-from core.rag import citations, knowledge
+from core.rag import citations, retrieval
 from core.training import runs
 from core.ui import components
 from core.ui.i18n import seconds, t
@@ -30,7 +30,7 @@ def ask(engine: Engine, chat: chats.Chat, text: str, mode: str, kb: str, chosen:
     uses = {"both": (False, True), "without": (False,), "with": (True,)}[mode]
 
     def retrieve(progress: Any) -> list[dict[str, Any]]:
-        return [passage.as_dict() for passage in knowledge.search(kb, text, chosen["top_k"], progress)]
+        return [passage.as_dict() for passage in retrieval.search(kb, text, chosen["top_k"], progress)]
 
     question = turns.Question(
         text,

@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import UserError
 from core.evaluation import retrieval
-from core.rag.knowledge import Passage
+from core.rag.retrieval import Candidate, Retrieval, Settings
 
 # Sources of the passages found, best first; several passages of one document count once, by the best.
 RANKINGS = {
@@ -23,11 +23,17 @@ RANKINGS = {
 
 @pytest.fixture
 def ranked(monkeypatch: pytest.MonkeyPatch) -> None:
-    def search(name: str, query: str, top_k: int) -> list[Passage]:
-        assert name == "kb"
-        return [Passage(f"passage {i}", source, 1 - i / 100) for i, source in enumerate(RANKINGS[query])][:top_k]
+    """Every stage but the lexical one ranks as said above; that one finds nothing."""
 
-    monkeypatch.setattr("core.rag.knowledge.search", search)
+    def retrieve(name: str, query: str, top_k: int, settings: Settings) -> Retrieval:
+        assert name == "kb"
+        found = [
+            Candidate(i, f"passage {i}", source, {"dense": i, "lexical": None, "fused": i, "rerank": i}, {})
+            for i, source in enumerate(RANKINGS[query], 1)
+        ]
+        return Retrieval([], found[::-1], {}, True, 0.0, 1.0)
+
+    monkeypatch.setattr("core.rag.retrieval.retrieve", retrieve)
 
 
 def qa_file(folder: Path, questions: list[str]) -> Path:
@@ -49,13 +55,24 @@ def test_the_figures_are_those_worked_out_by_hand(ranked: None, tmp_path: Path) 
         "mrr": (1 + 1 / 2 + 1 / 4 + 1 / 10) / 6,
         "ndcg@10": sum(1 / math.log2(rank + 1) for rank in ranks) / 6,
     }
-    assert report["stages"]["dense"] == pytest.approx(expected, abs=1e-4)
+    assert list(report["stages"]) == ["dense", "lexical", "fused", "rerank"]
+    for stage in ("dense", "fused", "rerank"):
+        scores = report["stages"][stage]
+        assert {metric: figure["mean"] for metric, figure in scores.items()} == pytest.approx(expected, abs=1e-4)
+        assert all(f["low"] <= f["mean"] <= f["high"] and f["n"] == 6 for f in scores.values())
+        assert scores["hit@5"]["low"] < scores["hit@5"]["high"]
+    assert {figure["mean"] for figure in report["stages"]["lexical"].values()} == {0.0}
     assert seen == [(i, 6) for i in range(1, 7)]
 
 
 def test_all_found_first_is_one_everywhere(ranked: None, tmp_path: Path) -> None:
     report = retrieval.evaluate("kb", qa_file(tmp_path, ["first"] * 3))
-    assert set(report["stages"]["dense"].values()) == {1.0}
+    assert {figure["low"] for figure in report["stages"]["dense"].values()} == {1.0}
+
+
+def test_a_stage_that_is_off_has_no_figures(ranked: None, tmp_path: Path) -> None:
+    report = retrieval.evaluate("kb", qa_file(tmp_path, ["first"]), settings=Settings(lexical=False, rerank=False))
+    assert list(report["stages"]) == ["dense", "fused"]
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"question": "first"}', '"first"', "null"])

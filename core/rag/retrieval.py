@@ -1,0 +1,225 @@
+"""A question → passages: recall by meaning and by words, fusion, a closer look at the best, and the threshold.
+
+Every stage can be switched off, and every candidate keeps its rank and score per stage and why it was left out.
+"""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from core.errors import UserError
+from core.rag import calibration, embedding, fusion, knowledge, rerank
+from core.rag.bases import Row, View
+
+STAGES = ("dense", "lexical", "fused", "rerank")
+SENTENCE = 6.0  # spreads that one sentence with all of the query's words is worth
+BELOW_TOP_K, BELOW_THRESHOLD = "top_k", "threshold"
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A passage for an answer: its text and place in its document, its cosine to the question, its rank per stage."""
+
+    text: str
+    source: str
+    score: float
+    heading: str = ""
+    ranks: dict[str, int | None] = field(default_factory=dict)
+    id: str = ""
+    page: int = 0
+    start: int = 0
+    end: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which stages run and how wide they are."""
+
+    dense: bool = True  # recall by meaning; also used when lexical recall is off
+    lexical: bool = True  # recall by words
+    rerank: bool = True  # a cross-encoder where the catalog has one on disk, else the sentence-level scores
+    width: int = 50  # candidates that each way of recall brings
+    reranked: int = 20  # best of the fused ones that are reranked
+    threshold: bool = True  # nothing is given for a question that the base has nothing about
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A row that was looked at.
+
+    Attributes:
+        row: its number in the base's view.
+        ranks: by stage, from 1; None where the stage did not bring or see it.
+        scores: dense (cosine), lexical (BM25), fused, rerank; None like ranks, but the cosine is known of all.
+        dropped: "" for the passages given; "top_k" or "threshold".
+    """
+
+    row: int
+    text: str
+    source: str
+    ranks: dict[str, int | None]
+    scores: dict[str, float | None]
+    dropped: str = ""
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """What one question brought.
+
+    Attributes:
+        passages: at most top_k, best first; none where ``found`` is False.
+        candidates: all rows that a stage brought, in the last stage's order.
+        seconds: by stage (embed, dense, lexical, fused, rerank) and in all ("total"); dense and lexical run at once.
+        found: the best fused score (``evidence``) reaches the base's threshold.
+        reranker: catalog name of the cross-encoder, "sentences", or "" without that stage.
+    """
+
+    passages: list[Passage]
+    candidates: list[Candidate]
+    seconds: dict[str, float]
+    found: bool
+    threshold: float
+    evidence: float
+    reranker: str = ""
+
+
+def search(name: str, query: str, top_k: int = 3, progress: Callable[[int, int], None] | None = None) -> list[Passage]:
+    """The passages for a question, best first; none where the knowledge base has nothing about it.
+
+    Raises:
+        UserError: no such knowledge base, or an empty question.
+    """
+    return retrieve(name, query, top_k, progress=progress).passages
+
+
+def retrieve(
+    base: str,
+    query: str,
+    top_k: int = 3,
+    settings: Settings | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Retrieval:
+    """Take a question through the stages.
+
+    Args:
+        progress: told (chunks done, chunks in all) while a shipped base is indexed first.
+
+    Raises:
+        UserError: no such knowledge base, or an empty question.
+    """
+    if not query.strip():
+        raise UserError("The question is empty.", "Type a question.")
+    chosen = settings or Settings()
+    chosen = replace(chosen, dense=chosen.dense or not chosen.lexical, width=max(chosen.width, top_k))
+    while True:
+        seen = knowledge.view(base, progress)
+        try:
+            return _retrieve(seen, query.strip(), top_k, chosen)
+        except UserError:
+            if knowledge.version(base) == seen.version:
+                raise  # else: it was changed in the middle, and the next look sees it whole
+
+
+def _retrieve(seen: View, query: str, top_k: int, chosen: Settings) -> Retrieval:
+    known = calibration.prepared(seen)
+    began = time.perf_counter()
+    found = fusion.recall(
+        seen,
+        known.lexical,
+        known.spread,
+        query,
+        (lambda: embedding.embed([query], "query", seen.embedder)[0]) if chosen.dense else None,
+        chosen.width,
+        chosen.lexical,
+    )
+    order, scores, reranker = found.order(), dict[int, float](), ""
+    if chosen.rerank and order:
+        start = time.perf_counter()
+        few = order[: max(chosen.reranked, top_k)]
+        reranker, scores = _rerank(seen, known, found, query, few)
+        order = [*sorted(few, key=lambda row: (-scores[row], few.index(row))), *order[len(few) :]]
+        found.seconds["rerank"] = time.perf_counter() - start
+    found.seconds["total"] = time.perf_counter() - began
+    threshold = known.threshold(query, chosen.dense, chosen.lexical)
+    enough = bool(order) and (not chosen.threshold or found.best >= threshold)
+    ranks = _ranks(found, order, scores)
+    candidates = [
+        Candidate(
+            row,
+            seen.rows[row].text,
+            seen.rows[row].source,
+            ranks[row],
+            {
+                "dense": found.cosine.get(row),
+                "lexical": found.bm25.get(row),
+                "fused": found.fused[row],
+                "rerank": scores.get(row),
+            },
+            BELOW_THRESHOLD if not enough else "" if place < top_k else BELOW_TOP_K,
+        )
+        for place, row in enumerate(order)
+    ]
+    passages = [_passage(seen.rows[c.row], c) for c in candidates if not c.dropped]
+    return Retrieval(passages, candidates, found.seconds, enough, threshold, found.best, reranker)
+
+
+def _rerank(
+    seen: View, known: calibration.Prepared, found: fusion.Recalled, query: str, few: Sequence[int]
+) -> tuple[str, dict[int, float]]:
+    """The reranker's name and its score of each of the rows."""
+    texts = [seen.rows[row].text for row in few]
+    if card := rerank.card():
+        return card.name, dict(zip(few, rerank.by_model(card.name, query, texts), strict=True))
+    covered = rerank.by_sentence(known.lexical, query, texts)
+    pairs = zip(few, covered, strict=True)
+    return "sentences", {row: found.fused[row] + SENTENCE * known.spread * share for row, share in pairs}
+
+
+def _ranks(found: fusion.Recalled, order: Sequence[int], scores: dict[int, float]) -> dict[int, dict[str, int | None]]:
+    fused = {row: rank for rank, row in enumerate(found.order(), 1)}
+    last = {row: rank for rank, row in enumerate(order, 1) if row in scores}
+    by_stage = dict(zip(STAGES, (found.dense_rank, found.lexical_rank, fused, last), strict=True))
+    return {row: {stage: ranks.get(row) for stage, ranks in by_stage.items()} for row in order}
+
+
+def _passage(row: Row, candidate: Candidate) -> Passage:
+    score = candidate.scores["dense"] or 0.0
+    place = {"id": row.id, "page": row.page, "start": row.start, "end": row.end}
+    return Passage(row.text, row.source, round(score, 4), row.heading, candidate.ranks, **place)
+
+
+_PRONOUN = re.compile(
+    r"[它他她其该此]|这[个些里座所家种位]?|那[个些里座所家种位时]"
+    r"|\b(?:it|its|they|them|their|this|that|these|those|he|she|his|her|him|there)\b",
+    re.IGNORECASE,
+)
+_FUNCTION = re.compile(
+    r"请问|请|介绍一下|介绍|说说|告诉我|什么时候|为什么|什么|怎么样|怎么|怎样|如何|多少|哪[些里个年座家位所]?|谁|几"
+    r"|吗|呢|吧|啊|是不是|有没有|是|有|在|的|了|和|与|及|还|又|也"
+    r"|\b(?:what|when|where|which|who|whom|whose|why|how|is|are|was|were|do|does|did|the|an?|of|in|on|at|to|for|and|or"
+    r"|by|with|tell|me|about|please|can|could|you|i|many|much|it|its|they|them|this|that)\b",
+    re.IGNORECASE,
+)
+
+
+def condense(history: Sequence[str], question: str) -> str:
+    """A follow-up question as one that stands alone, for retrieval only: the last question's content words before it.
+
+    Only where it needs them: it has a pronoun, or hardly a content word of its own. No model is asked.
+
+    Args:
+        history: the questions before, oldest first.
+    """
+    if not history:
+        return question
+    words = re.findall(r"\w+", _FUNCTION.sub(" ", _PRONOUN.sub(" ", question)))
+    size = sum(len(word) if ord(word[0]) > 0x2E80 else 2 for word in words)
+    if not _PRONOUN.search(question) and size > 3:
+        return question
+    before = " ".join(re.findall(r"[\w.+-]+", _FUNCTION.sub(" ", history[-1])))
+    return f"{before} {question}".strip()
