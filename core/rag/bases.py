@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS rejected (name TEXT PRIMARY KEY, error TEXT NOT NULL)
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """A chunk as it is searched: its document's name, headings above it, page (1-based, 0: none) and span there."""
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 Keep = Callable[[str, str, bool], bool]
-NEAR = 50_000  # rows; in larger bases only exact repetitions are looked for: near ones would take too much memory
+NEAR = 20_000  # rows; in larger bases only exact repetitions are looked for: near ones would take too much memory
 
 
 @dataclass(frozen=True)
@@ -154,13 +154,16 @@ def no_document(name: str, document: str) -> UserError:
     )
 
 
+_LIVE_ROWS = "FROM rows r JOIN documents d ON d.id = r.document WHERE d.live"
+
+
 def _settle(db: sqlite3.Connection) -> None:
     """Say anew which live rows repeat others: the same whatever order the documents came in."""
     db.execute("UPDATE rows SET same_as = '' WHERE same_as != ''")
-    query = "SELECT r.number, r.id, r.text FROM rows r JOIN documents d ON d.id = r.document WHERE d.live"
-    found = [_Text(*values) for values in db.execute(f"{query} ORDER BY d.name, r.position")]
-    pairs = [(found[index].number, found[of].id) for index, of in _repeated(found)]
-    db.executemany("UPDATE rows SET same_as = ? WHERE number = ?", [(of, number) for number, of in pairs])
+    count = db.execute(f"SELECT COUNT(*) {_LIVE_ROWS}").fetchone()[0]
+    rows = db.execute(f"SELECT r.number, r.id, r.text {_LIVE_ROWS} ORDER BY d.name, r.position")
+    pairs = list(_alike([_Text(*row) for row in rows]) if count <= NEAR else _equal(rows))
+    db.executemany("UPDATE rows SET same_as = ? WHERE number = ?", pairs)
     _version(db)
 
 
@@ -170,19 +173,24 @@ class _Text(NamedTuple):
     text: str
 
 
-def _repeated(rows: Sequence[_Text]) -> list[tuple[int, int]]:
-    """(place of a row, place of the earlier one that says the same)."""
-    if len(rows) <= NEAR:
-        return [(same.index, same.of) for same in duplicates(rows)]
-    first: dict[str, int] = {}
-    places = [(place, first.setdefault(row.text, place)) for place, row in enumerate(rows)]
-    return [(place, of) for place, of in places if place != of]
+def _alike(rows: Sequence[_Text]) -> Iterator[tuple[str, int]]:
+    """(id of the earlier row, number of the one that says the same or nearly)."""
+    for same in duplicates(rows):
+        yield rows[same.of].id, rows[same.index].number
+
+
+def _equal(rows: Iterable[tuple[int, str, str]]) -> Iterator[tuple[str, int]]:
+    """The same for equal texts only, one row in memory at a time."""
+    first: dict[bytes, str] = {}
+    for number, row, text in rows:
+        earlier = first.setdefault(hashlib.sha256(text.encode()).digest(), row)
+        if earlier != row:
+            yield earlier, number
 
 
 def _version(db: sqlite3.Connection) -> None:
     version = hashlib.sha256(dict(db.execute("SELECT key, value FROM meta"))["embedder"].encode())
-    query = "SELECT r.id FROM rows r JOIN documents d ON d.id = r.document WHERE d.live AND r.same_as = ''"
-    for (row,) in db.execute(f"{query} ORDER BY d.name, r.position"):
+    for (row,) in db.execute(f"SELECT r.id {_LIVE_ROWS} AND r.same_as = '' ORDER BY d.name, r.position"):
         version.update(row.encode())
     put(db, version=version.hexdigest()[:32])
 
