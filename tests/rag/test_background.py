@@ -13,6 +13,7 @@ from core.errors import UserError
 from core.models.cards import ModelCard
 from core.rag import background, bases, knowledge, vector_cache
 from core.settings import settings
+from tests.helpers.searching import passages
 from tests.helpers.waiting import eventually
 
 WORDS = ["llama", "fox", "owl", "river", "tower", "loads", "jumps", "sees", "flows", "stands", "广州", "珠江"]
@@ -51,7 +52,7 @@ def test_killed_and_gone_on_with_it_is_the_same_index(tmp_path: Path, monkeypatc
     assert "killed" in last.error["message"]
     assert 0 < staged("kb") < 60, "it was over before it was killed"
     with pytest.raises(UserError, match="is not indexed yet"):
-        knowledge.search("kb", "llama")  # nothing half in
+        passages("kb", "llama")  # nothing half in
     knowledge.resume("kb")
     last = knowledge.wait("kb")
     assert (last.status, last.error, last.share) == (jobs.FINISHED, None, 1.0)
@@ -97,7 +98,7 @@ def test_searches_go_on_while_documents_come_in(tmp_path: Path) -> None:
     def search() -> None:
         while not over.is_set():
             try:
-                answers.append({passage.text for passage in knowledge.search("kb", "llama fox", 10)})
+                answers.append({passage.text for passage in passages("kb", "llama fox", 10)})
             except Exception as error:
                 failures.append(error)
 

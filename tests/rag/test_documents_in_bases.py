@@ -14,6 +14,7 @@ from core.models.cards import ModelCard
 from core.rag import bases, dense, embedding, knowledge, staging, store
 from core.settings import settings
 from tests.helpers.isolation import add_card
+from tests.helpers.searching import passages
 
 LLAMA, FOX, OWL = "A llama carries loads.", "The quick fox jumps.", "An owl sees at night."
 
@@ -51,7 +52,7 @@ def texts(name: str) -> list[str]:
 
 
 def found(name: str, question: str = LLAMA) -> set[str]:
-    return {passage.text for passage in knowledge.search(name, question, 100)}
+    return {passage.text for passage in passages(name, question, 100)}
 
 
 def names(name: str) -> list[str]:
@@ -133,7 +134,7 @@ def test_what_repeats_is_left_out_and_comes_back_when_the_other_goes(folder: Pat
     knowledge.delete_document("kb", "a.md")
     assert texts("kb") == [LLAMA, FOX]
     assert {row.source for row in knowledge.rows("kb")} == {"b.md"}
-    assert knowledge.search("kb", LLAMA, 1)[0].heading == "Beasts"
+    assert passages("kb", LLAMA, 1)[0].heading == "Beasts"
 
 
 def test_a_file_that_cannot_be_read_is_reported_and_the_rest_goes_in(folder: Path) -> None:
@@ -265,7 +266,7 @@ def test_a_sync_that_was_killed_is_gone_on_with(folder: Path, monkeypatch: pytes
     with monkeypatch.context() as patch:
         patch.setattr(store, "add", broken)
         with pytest.raises(KeyboardInterrupt):
-            knowledge.search("kb", LLAMA)
+            passages("kb", LLAMA)
     assert store.ids(dense.collection(knowledge.view("kb"))) == {knowledge.rows("kb")[0].id}
     assert found("kb") == {LLAMA, FOX}
 
@@ -276,7 +277,7 @@ def test_a_damaged_base_is_named_and_can_be_removed(folder: Path) -> None:
     row = next(row for row in knowledge.listing() if row["name"] == "kb")
     assert (row["ready"], "cannot be read" in row["error"]["message"]) == (False, True)
     with pytest.raises(UserError, match="cannot be read"):
-        knowledge.search("kb", LLAMA)
+        passages("kb", LLAMA)
     knowledge.remove("kb")
     assert "kb" not in {row["name"] for row in knowledge.listing()}
 

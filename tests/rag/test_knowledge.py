@@ -11,6 +11,7 @@ from core.errors import UserError
 from core.models.cards import ModelCard
 from core.rag import knowledge, staging, store
 from core.settings import ROOT, Settings, settings
+from tests.helpers.searching import near, passages
 
 TEXTS = {
     "animals.md": "# Animals\n\nA llama carries loads over the Andes.\n\n## Fox\n\nThe quick brown fox jumps.",
@@ -71,11 +72,12 @@ def test_the_same_text_is_found_first_with_its_source_and_heading(documents: Pat
         ("A llama carries loads over the Andes.", "A llama carries loads over the Andes.", "animals.md", "Animals"),
         ("珠江流过广州。", "珠江流过广州。", "deep/cities.md", "城市 › 河流"),
     ):
-        found = knowledge.search("kb", asked, 4)
-        assert (found[0].text, found[0].source, found[0].heading) == (text, source, heading)
-        assert found[0].score == pytest.approx(1.0, abs=1e-3)
-        assert [p.ranks["dense"] for p in found] == [1, 2, 3, 4]
-        assert [p.score for p in found] == sorted((p.score for p in found), reverse=True)
+        found = near("kb", asked, 4)
+        row, score = found[0]
+        assert (row.text, row.source, row.heading) == (text, source, heading)
+        assert score == pytest.approx(1.0, abs=1e-3)
+        assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
+        assert passages("kb", asked)[0].text == text
 
 
 def test_the_ranking_is_that_of_the_vectors_themselves(documents: Path) -> None:
@@ -83,23 +85,23 @@ def test_the_ranking_is_that_of_the_vectors_themselves(documents: Path) -> None:
 
     knowledge.build("kb", [documents])
     question = "where does the fox jump?"
-    found = knowledge.search("kb", question, 10)
-    scores = embedding.embed([p.text for p in found], "passage") @ embedding.embed([question], "query")[0]
+    found = near("kb", question, 10)
+    scores = embedding.embed([row.text for row, _ in found], "passage") @ embedding.embed([question], "query")[0]
     assert len(found) == 4
-    assert [p.score for p in found] == pytest.approx(scores.tolist(), abs=1e-3)
+    assert [score for _, score in found] == pytest.approx(scores.tolist(), abs=1e-3)
 
 
 def test_top_k_passages_are_given(documents: Path) -> None:
     knowledge.build("kb", [documents])
-    assert len(knowledge.search("kb", "llama", 2)) == 2
-    assert len(knowledge.search("kb", "llama", 100)) == 4
+    assert len(passages("kb", "llama", 2)) == 2
+    assert len(passages("kb", "llama", 100)) == 4
 
 
 def test_rebuilding_replaces(documents: Path) -> None:
     knowledge.build("kb", [documents])
     (documents / "animals.md").write_text("# Animals\n\nAn owl sees at night.", "utf-8")
     knowledge.build("kb", [documents])
-    texts = {p.text for p in knowledge.search("kb", "llama", 100)}
+    texts = {p.text for p in passages("kb", "llama", 100)}
     assert "An owl sees at night." in texts
     assert "A llama carries loads over the Andes." not in texts
     assert len(collections()) == 1
@@ -107,7 +109,7 @@ def test_rebuilding_replaces(documents: Path) -> None:
 
 def test_a_build_that_breaks_leaves_the_old_one_answering(documents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     knowledge.build("kb", [documents])
-    before = [p.text for p in knowledge.search("kb", "llama", 100)]
+    before = [p.text for p in passages("kb", "llama", 100)]
     (documents / "animals.md").write_text("An owl sees at night.", "utf-8")
 
     def broken(*_: object) -> None:
@@ -117,23 +119,23 @@ def test_a_build_that_breaks_leaves_the_old_one_answering(documents: Path, monke
         patch.setattr(staging, "commit", broken)
         with pytest.raises(RuntimeError, match="killed half way"):
             knowledge.build("kb", [documents])
-    assert [p.text for p in knowledge.search("kb", "llama", 100)] == before
+    assert [p.text for p in passages("kb", "llama", 100)] == before
     knowledge.build("kb", [documents])
-    assert "An owl sees at night." in [p.text for p in knowledge.search("kb", "owl", 100)]
+    assert "An owl sees at night." in [p.text for p in passages("kb", "owl", 100)]
 
 
 def test_several_stand_side_by_side_and_one_is_removed(documents: Path) -> None:
     knowledge.build("one", [documents / "animals.md"])
     knowledge.build("two", [documents / "deep"])
-    assert {p.source for p in knowledge.search("one", "广州", 10)} == {"animals.md"}
-    assert {p.source for p in knowledge.search("two", "llama", 10)} == {"cities.md"}
+    assert {p.source for p in passages("one", "广州", 10)} == {"animals.md"}
+    assert {p.source for p in passages("two", "llama", 10)} == {"cities.md"}
     knowledge.remove("one")
     assert len(collections()) == 1
     with pytest.raises(UserError, match=r"no knowledge base “one”.*two"):
-        knowledge.search("one", "llama")
+        passages("one", "llama")
     with pytest.raises(UserError, match="no index of “one”"):
         knowledge.remove("one")
-    assert knowledge.search("two", "llama")
+    assert passages("two", "llama")
 
 
 def test_what_cannot_be_built_is_refused_and_changes_nothing(documents: Path, tmp_path: Path) -> None:
@@ -155,27 +157,27 @@ def test_what_cannot_be_built_is_refused_and_changes_nothing(documents: Path, tm
 def test_an_empty_question_is_refused(documents: Path) -> None:
     knowledge.build("kb", [documents])
     with pytest.raises(UserError, match="question is empty"):
-        knowledge.search("kb", " \n")
+        passages("kb", " \n")
 
 
 def test_a_shipped_one_is_indexed_on_its_first_use_and_again_when_it_changed(shipped: Path) -> None:
     assert knowledge.listing()[0]["name"] == "demo"
     assert not knowledge.listing()[0]["ready"]
-    assert [p.text for p in knowledge.search("demo", "llama")] == ["A llama carries loads."]
+    assert [p.text for p in passages("demo", "llama")] == ["A llama carries loads."]
     built = knowledge.listing()[0]["built"]
-    knowledge.search("demo", "llama")
+    passages("demo", "llama")
     assert knowledge.listing()[0]["built"] == built, "indexed again without a reason"
     (shipped / "b.md").write_text("An owl sees at night.", "utf-8")
-    assert {p.source for p in knowledge.search("demo", "llama")} == {"a.md", "b.md"}
+    assert {p.source for p in passages("demo", "llama")} == {"a.md", "b.md"}
     (shipped / "b.md").unlink()
-    assert {p.source for p in knowledge.search("demo", "llama")} == {"a.md"}
+    assert {p.source for p in passages("demo", "llama")} == {"a.md"}
 
 
 def test_a_removed_shipped_one_comes_back(shipped: Path) -> None:
-    knowledge.search("demo", "llama")
+    passages("demo", "llama")
     knowledge.remove("demo")
     assert not knowledge.listing()[0]["ready"]
-    assert knowledge.search("demo", "llama")
+    assert passages("demo", "llama")
 
 
 def test_the_projects_own_are_the_shipped_ones() -> None:
@@ -186,12 +188,12 @@ def test_the_projects_own_are_the_shipped_ones() -> None:
 def test_what_another_process_rebuilt_is_seen_by_the_next_search(documents: Path) -> None:
     """Chroma itself does not show one process what another added to a collection."""
     knowledge.build("kb", [documents])
-    assert len(knowledge.search("kb", "llama", 100)) == 4
+    assert len(passages("kb", "llama", 100)) == 4
     (documents / "animals.md").write_text("An owl sees at night.", "utf-8")
     command = [sys.executable, "-m", "tests.helpers.build", "kb", str(documents)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found = knowledge.search("kb", "An owl sees at night.", 100)
+    found = passages("kb", "An owl sees at night.", 100)
     assert found[0].text == "An owl sees at night."
     assert len(found) == 3
 
@@ -209,7 +211,7 @@ def test_a_rebuild_in_the_middle_of_a_search_is_not_noticed(documents: Path, mon
         return real(texts, kind, *rest)
 
     monkeypatch.setattr(embedding, "embed", slow)
-    assert len(knowledge.search("kb", "llama", 100)) == 4
+    assert len(passages("kb", "llama", 100)) == 4
     assert rebuilt
 
 

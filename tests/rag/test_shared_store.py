@@ -14,6 +14,7 @@ from core.models.cards import ModelCard
 from core.rag import dense, knowledge, store
 from core.settings import ROOT, settings
 from tests.helpers import chroma
+from tests.helpers.searching import passages
 
 LLAMA, FOX, OWL = "A llama carries loads.", "The quick fox jumps.", "An owl sees at night."
 BUSY = "Another process of the app has the vector store open."
@@ -55,7 +56,7 @@ def other() -> Iterator[tuple[subprocess.Popen[str], Ask]]:
 
 
 def found() -> set[str]:
-    return {passage.text for passage in knowledge.search("kb", LLAMA, 100)}
+    return {passage.text for passage in passages("kb", LLAMA, 100)}
 
 
 def test_a_second_process_gets_a_sentence_and_answers_exactly(
