@@ -15,6 +15,7 @@ _PAGE_NUMBER = re.compile(
     r"^\W*(第\s*)?(page\s*|p\.\s*)?(\d{1,4})(\s*(/|of|共|，共)\s*\d{1,4})?(\s*页)?(\s*[,，]?\s*共\s*\d+\s*页)?\W*$",
     re.I,
 )
+_ROMAN = re.compile(r"^\W*[ivxlc]{1,6}\W*$")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff\ufff9-\ufffb]")
 _SPACES = re.compile(r"[^\S\n]+")
 _NARROW = {code: code - 0xFEE0 for first, last in ("０９", "ＡＺ", "ａｚ") for code in range(ord(first), ord(last) + 1)}
@@ -146,28 +147,31 @@ def _goes_on(last: Block, block: Block) -> bool:
 
 def _without_furniture(blocks: list[Block]) -> list[Block]:
     """Without the lines in the margins that repeat on pages, and without page numbers."""
+    edges = [(line, block.page) for block in blocks if block.edge for line in block.text.split("\n")]
     pages = {block.page for block in blocks if block.page}
-    seen: defaultdict[str, set[int]] = defaultdict(set)  # a margin's line, numbers aside → the pages it stands on
-    same: defaultdict[str, set[int]] = defaultdict(set)
-    follows: defaultdict[str, Counter[int]] = defaultdict(Counter)  # … → how its number and the page's differ
-    for block in blocks:
-        for line in block.text.split("\n") if block.edge else ():
-            shape = _shape(line)
-            seen[shape].add(block.page)
-            same[line].add(block.page)
-            follows[shape].update({int(number) - block.page for number in re.findall(r"\d{1,4}", line)})
+    seen: defaultdict[str, set[int]] = defaultdict(set)
+    for line, page in edges:
+        seen[line].add(page)
+    # Printed numbers may count from another page than the first; that offset is the same all through a document.
+    offsets = Counter(number - page for line, page in edges for number in set(_outer_numbers(line)))
+    offset, times = max(offsets.items(), key=lambda item: (item[1], item[0] == 0), default=(0, 0))
+    counted = times >= 3 and 3 * times >= len(pages)
 
     def furniture(line: str, page: int) -> bool:
-        shape = _shape(line)
+        if len(seen[line]) >= 3 and 3 * len(seen[line]) >= len(pages):
+            return True
+        if counted and page + offset in _outer_numbers(line):
+            return True
         numbered = _PAGE_NUMBER.match(line)
-        if numbered and (numbered[1] or numbered[2] or numbered[4] or int(numbered[3]) == page):
-            return True
-        if len(same[line]) >= 3 and 3 * len(same[line]) >= len(pages):
-            return True
-        steady = max(follows[shape].values(), default=0)
-        return steady >= (2 if numbered else 3) and steady >= 0.6 * len(seen[shape])
+        plain = numbered and (numbered[1] or numbered[2] or numbered[4] or int(numbered[3]) == page)
+        return bool(plain or _ROMAN.match(line))
 
     return _filtered(blocks, furniture)
+
+
+def _outer_numbers(line: str) -> list[int]:
+    """The numbers with which a line begins and ends."""
+    return [int(number) for pair in re.findall(r"^\W*(\d{1,4})\b|\b(\d{1,4})\W*$", line) for number in pair if number]
 
 
 def _filtered(blocks: list[Block], furniture: Callable[[str, int], bool]) -> list[Block]:
@@ -178,7 +182,3 @@ def _filtered(blocks: list[Block], furniture: Callable[[str, int], bool]) -> lis
         if block.text:
             kept.append(block)
     return kept
-
-
-def _shape(line: str) -> str:
-    return re.sub(r"\d+", "#", re.sub(r"\s+", "", line))

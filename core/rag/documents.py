@@ -261,7 +261,7 @@ def _read(data: bytes, name: str) -> Document:
     except Unreadable as problem:
         raise _error(str(problem), name) from problem
     except Exception as error:  # whatever a format's library stumbles over is this file's fault; the log has it
-        log.warning("could not read %s as %s", name, kind, exc_info=True)
+        log.info("could not read %s as %s", name, kind, exc_info=True)
         raise _error("damaged", name) from error
     expected = {"htm": "html", "markdown": "md", "": kind}
     suffix = Path(name).suffix.lower().lstrip(".")

@@ -8,6 +8,17 @@ from typing import Any
 
 ZH = "检索增强生成先从知识库中找出与问题相关的段落，再让语言模型依据这些段落作答，因此答案可以核对。"
 EN = "Retrieval-augmented generation looks passages up before it answers, so that each statement can be checked."
+
+
+def zh(number: int) -> str:
+    """A Chinese sentence that is nobody's duplicate: texts with different numbers never are."""
+    return f"第{number}条：{ZH}"
+
+
+def en(number: int) -> str:
+    return f"Rule {number}: {EN}"
+
+
 ROWS = [["项目", "数量", "单价"], ["苹果", "12", "3.5"], ["香梨", "7", "4.25"]]
 TRADITIONAL = "廣州位於珠江三角洲的北端，是華南最重要的交通樞紐。這座城市的歷史超過兩千年，對外貿易從來沒有中斷過。"
 SIMPLIFIED = "广州位于珠江三角洲的北端，是华南最重要的交通枢纽。这座城市的历史超过两千年，对外贸易从来没有中断过。"
@@ -29,9 +40,9 @@ def pdf(pages: int = 3, password: str = "") -> bytes:
     story: list[Any] = []
     for number in range(1, pages + 1):
         table = Table(ROWS, style=[("GRID", (0, 0), (-1, -1), 1, "black"), ("FONTNAME", (0, 0), (-1, -1), font)])
-        story += [Paragraph(f"第{number}章 检索", heading), Paragraph(ZH * 3, chinese)]
+        story += [Paragraph(f"第{number}章 检索", heading), Paragraph(zh(number) * 3, chinese)]
         story += [
-            Paragraph(EN * 3, styles["BodyText"]),
+            Paragraph(en(number) * 3, styles["BodyText"]),
             table,
             Paragraph(f"表格之后是第{number}段。", chinese),
             PageBreak(),
@@ -96,9 +107,9 @@ def docx() -> bytes:
 
     document = word.Document()
     document.add_heading("部署手册", 1)
-    document.add_paragraph(ZH)
+    document.add_paragraph(zh(11))
     document.add_heading("Second part", 2)
-    document.add_paragraph(EN)
+    document.add_paragraph(en(11))
     table = document.add_table(len(ROWS), len(ROWS[0]))
     for y, row in enumerate(ROWS):
         for x, cell in enumerate(row):
@@ -110,7 +121,7 @@ def pptx() -> bytes:
     import pptx as powerpoint
 
     deck = powerpoint.Presentation()
-    for title, body in (("第一张", "要点一\n要点二"), ("Second slide", EN)):
+    for title, body in (("第一张", "要点一\n要点二"), ("Second slide", en(12))):
         slide = deck.slides.add_slide(deck.slide_layouts[1])
         slide.shapes.title.text, slide.placeholders[1].text = title, body
     slide = deck.slides.add_slide(deck.slide_layouts[6])
@@ -126,13 +137,13 @@ def xlsx() -> bytes:
     for row in (["项目", None, "数量"], ["苹果", None, 12], ["香梨", "大", 7.5]):
         book.active.append(row)
     book.create_sheet("空")
-    book.create_sheet("Notes").append([EN])
+    book.create_sheet("Notes").append([en(13)])
     return _saved(book)
 
 
 def html() -> bytes:
     return f"""<html><head><title>源实验室</title><style>p {{color: red}}</style><script>steal("cookie")</script></head>
-<body><h1>网页</h1><p>{ZH} <a href="javascript:steal()">链接</a><img src=x onerror="steal()"></p>
+<body><h1>网页</h1><p>{zh(14)} <a href="javascript:steal()">链接</a><img src=x onerror="steal()"></p>
 <table><tr><th>项目</th><th>数量</th></tr><tr><td>苹果</td><td>12</td></tr></table></body></html>""".encode()
 
 
@@ -160,8 +171,8 @@ def make_folder(folder: Path) -> Path:
         "slides.pptx": pptx(),
         "table.xlsx": xlsx(),
         "page.html": html(),
-        "notes.md": f"# 笔记\n\n{ZH}\n\n## English\n\n{EN}\n".encode(),
-        "plain.txt": f"{EN}\n\n{ZH}\n".encode(),
+        "notes.md": f"# 笔记\n\n{zh(15)}\n\n## English\n\n{en(15)}\n".encode(),
+        "plain.txt": f"{en(16)}\n\n{zh(16)}\n".encode(),
         "utf16.txt": ("编码为 UTF-16。" + SIMPLIFIED).encode("utf-16"),
         "gb18030.txt": SIMPLIFIED.encode("gb18030"),
         "big5.txt": TRADITIONAL.encode("big5"),

@@ -100,6 +100,14 @@ def test_headers_footers_and_page_numbers_go() -> None:
     assert pdf(*pages) == [f"这是第{page}页的正文内容。" for page in range(1, 6)]
 
 
+def test_printed_numbers_may_count_from_another_page() -> None:
+    pages = []
+    for page in range(4, 10):
+        chapter = f"Chapter {page // 2}: Names {page - 3}" if page % 2 else f"{page - 3} The whole book"
+        pages += [edge(page, chapter), Block(f"Text of page {page}.", page)]
+    assert pdf(edge(1, "iii"), *pages) == [f"Text of page {page}." for page in range(4, 10)]
+
+
 def test_a_line_of_the_margin_that_does_not_repeat_stays() -> None:
     kept = [edge(1, "报告的标题"), edge(2, "第二页开头的一句话。"), edge(3, "2024"), edge(3, "表 7")]
     assert pdf(*kept) == [block.text for block in kept]

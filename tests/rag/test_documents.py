@@ -57,9 +57,9 @@ def test_one_of_each_format_is_read(everything: dict[str, Document]) -> None:
 def test_a_word_document_has_its_headings_and_tables(everything: dict[str, Document]) -> None:
     assert texts(everything["manual.docx"]) == [
         (0, 1, "部署手册"),
-        (0, 0, make.ZH),
+        (0, 0, make.zh(11)),
         (0, 2, "Second part"),
-        (0, 0, make.EN),
+        (0, 0, make.en(11)),
         (0, 0, "| 项目 | 数量 | 单价 |\n| --- | --- | --- |\n| 苹果 | 12 | 3.5 |\n| 香梨 | 7 | 4.25 |"),
     ]
     assert everything["manual.docx"].blocks[-1].kind == "table"
@@ -70,7 +70,7 @@ def test_a_presentation_has_slides(everything: dict[str, Document]) -> None:
         (1, 1, "第一张"),
         (1, 0, "要点一\n要点二"),
         (2, 1, "Second slide"),
-        (2, 0, make.EN),
+        (2, 0, make.en(12)),
         (3, 0, "没有标题的一张"),
     ]
 
@@ -86,14 +86,19 @@ def test_a_workbook_has_sheets_and_cells_as_typed(everything: dict[str, Document
 def test_a_page_of_the_web_leaves_its_scripts_behind(everything: dict[str, Document]) -> None:
     page = everything["page.html"]
     assert texts(page)[0] == (0, 1, "网页")
-    assert make.ZH in page.text
+    assert make.zh(14) in page.text
     assert "链接" in page.text
     for active in ("script", "steal", "javascript", "onerror", "color: red", "<"):
         assert active not in page.text
 
 
 def test_markdown_and_comma_separated_values(everything: dict[str, Document]) -> None:
-    assert texts(everything["notes.md"]) == [(0, 1, "笔记"), (0, 0, make.ZH), (0, 2, "English"), (0, 0, make.EN)]
+    assert texts(everything["notes.md"]) == [
+        (0, 1, "笔记"),
+        (0, 0, make.zh(15)),
+        (0, 2, "English"),
+        (0, 0, make.en(15)),
+    ]
     assert everything["rows.csv"].text.startswith("| 项目 | 数量 | 单价 |\n| --- |")
     assert everything["rows.csv"].notes == ("encoding: gb18030",)
 

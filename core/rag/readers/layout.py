@@ -10,6 +10,7 @@ from typing import NamedTuple
 EDGE = 0.09  # of the page's height at its top and bottom: where headers, footers and page numbers stand
 HEADING = 1.15  # times the size of the body
 TABLE = -1.0  # the "size" of a finished table among the characters
+_LEADERS = re.compile(r"(\.\s?){5}|…{2}|·{5}")
 _SURROGATES = re.compile(r"[\ud800-\udfff]+")
 
 
@@ -104,8 +105,10 @@ def heading_levels(found: Sequence[Glyph]) -> dict[float, int]:
 
 
 def level(group: Sequence[Glyph], levels: dict[float, int]) -> int:
-    """A paragraph's heading level by its size; 0 for one too long for a heading, or without a letter."""
+    """A paragraph's heading level by its size; 0 for one too long, without a letter, or of a table of contents."""
     text = " ".join(line.text for line in group)
+    if _LEADERS.search(text):
+        return 0
     if len(group) > 3 or len(text) > 100 or text.endswith(tuple("。；，,;：:")) or not any(map(str.isalpha, text)):
         return 0
     return levels.get(round(group[0].size, 1), 0)

@@ -66,7 +66,7 @@ def _engine() -> Any:
     try:
         from rapidocr_onnxruntime import RapidOCR
     except ImportError:
-        log.warning("scanned pages cannot be read", exc_info=True)
+        log.info("scanned pages cannot be read", exc_info=True)
         return None
     # Wider boxes than its default: with 1.6 it leaves out lines, and spaces between Latin words, of closely set pages.
     return RapidOCR(det_unclip_ratio=2.0)

@@ -2,6 +2,7 @@
 
 import datetime
 import io
+import logging
 import re
 from dataclasses import replace
 from itertools import groupby
@@ -10,6 +11,7 @@ from typing import Any
 from core.rag.readers import encodings, markdown
 from core.rag.readers.blocks import Block, Unreadable, table
 
+logging.getLogger("bs4.dammit").setLevel(logging.ERROR)  # it would tell a terminal of every odd byte
 _CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w-]+)", re.I)
 
 

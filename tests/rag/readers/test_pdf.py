@@ -25,8 +25,8 @@ def test_text_headings_tables_and_pages_without_furniture(tmp_path: Path) -> Non
     table = "| 项目 | 数量 | 单价 |\n| --- | --- | --- |\n| 苹果 | 12 | 3.5 |\n| 香梨 | 7 | 4.25 |"
     expected = []
     for page in (1, 2, 3):
-        expected += [(page, 1, "text", f"第{page}章 检索"), (page, 0, "text", make.ZH * 3)]
-        expected += [(page, 0, "text", make.EN * 3), (page, 0, "table", table)]
+        expected += [(page, 1, "text", f"第{page}章 检索"), (page, 0, "text", make.zh(page) * 3)]
+        expected += [(page, 0, "text", make.en(page) * 3), (page, 0, "table", table)]
         expected += [(page, 0, "text", f"表格之后是第{page}段。")]
     assert [(b.page, b.level, b.kind, b.text) for b in found.blocks] == expected
     assert found.notes == ()
@@ -108,10 +108,14 @@ def test_a_gap_an_indent_a_size_or_a_new_column_begins_a_paragraph() -> None:
 def test_headings_are_the_larger_sizes_largest_first() -> None:
     body = page(*[("a long line of the body", 50, 700 - 14 * i, 10) for i in range(20)])
     heads = page(
-        ("Chapter", 50, 400, 20), ("Section", 50, 380, 14), ("12", 50, 360, 20), ("No heading.。", 50, 340, 20)
+        ("Chapter", 50, 400, 20),
+        ("Section", 50, 380, 14),
+        ("12", 50, 360, 20),
+        ("No heading.。", 50, 340, 20),
+        ("Names . . . . . 5", 50, 300, 20),
     )
     levels = layout.heading_levels([*body, *heads])
-    assert [layout.level([line], levels) for line in [body[0], *heads]] == [0, 1, 2, 0, 0]
+    assert [layout.level([line], levels) for line in [body[0], *heads]] == [0, 1, 2, 0, 0, 0]
     assert layout.heading_levels([]) == {}
 
 
