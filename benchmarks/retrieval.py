@@ -29,7 +29,7 @@ def read(path: Path) -> tuple[list[str], list[tuple[str, int]]]:
     for document in data["data"]:
         for paragraph in document["paragraphs"]:
             number = passages.setdefault(paragraph["context"].strip(), len(passages))
-            questions += [(row["question"], number) for row in paragraph["qas"]]
+            questions += [(row["question"], number) for row in paragraph["qas"] if row["question"].strip()]
     return list(passages), questions
 
 

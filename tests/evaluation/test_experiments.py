@@ -209,7 +209,8 @@ def test_passages_are_retrieved_first_and_read_by_the_arms_with_a_knowledge_base
     from core.rag import knowledge
 
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "a.md").write_text("# Animals\n\nA llama carries loads.\n\n# Foxes\n\nA fox does not.", "utf-8")
+    text = "# Animals\n\nA llama carries loads.\n\n# Foxes\n\nA fox does not."
+    (tmp_path / "docs" / "a.md").write_text(text, "utf-8")
     knowledge.build("animals", [tmp_path / "docs"])
     launched: list[Path] = []
     monkeypatch.setattr(jobs, "launch", lambda module, folder: launched.append(folder))
