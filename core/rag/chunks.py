@@ -15,7 +15,7 @@ LIMIT = 450  # tokens that an embedder of 512 surely reads: a table up to this s
 Count = Callable[[str], int]
 # A sentence: up to its end signs with the closing quotes after them, or up to the line's end.
 _SENTENCE = re.compile(
-    r"[^\n]*?(?:[。！？；…]+[”’」』）》〉】\"')\]]*|(?<![A-Z])[.!?;]+[”’\"')\]]*(?=\s)|(?=\n)|\Z)\s*"
+    r"[^\n]*?(?:[。！？；…]+[”’」』）》〉】\"')\]]*|(?<![A-Z.!?;])[.!?;]++[”’\"')\]]*+(?=\s)|(?=\n)|\Z)\s*"
 )
 _BREAK = re.compile(r"[，、：,:）)】\]\s]")
 

@@ -15,6 +15,9 @@ _PAGE_NUMBER = re.compile(
     r"^\W*(第\s*)?(page\s*|p\.\s*)?(\d{1,4})(\s*(/|of|共|，共)\s*\d{1,4})?(\s*页)?(\s*[,，]?\s*共\s*\d+\s*页)?\W*$",
     re.I,
 )
+_HYPHENATED = re.compile(r"(?<![^\W\d_])[^\W\d_]++-[^\W\d_]++")
+_LAST_WORD = re.compile(r"(?<![^\W\d_])([^\W\d_]++)[-\u2010]$")
+_FIRST_WORD = re.compile(r"[^\W\d_]++")
 _ROMAN = re.compile(r"^\W*[ivxlc]{1,6}\W*$")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff\ufff9-\ufffb]")
 _SPACES = re.compile(r"[^\S\n]+")
@@ -72,43 +75,40 @@ def _join(block: Block, known: Counter[str]) -> str:
     """A wrapped paragraph as one line; lists, verses and other lines that end early on purpose keep their ends."""
     lines = block.text.split("\n")
     if block.level or len(lines) == 1:
-        return _glue_all(lines, known)
+        return _glue(lines, known)
     full = max(map(_width, lines))
     margin = sum(_width(line) > 0.9 * full for line in lines) > 1  # two lines that end alike: there is a right margin
-    joined = [lines[0]]
+    groups = [[lines[0]]]
     for last, line in pairwise(lines):
         # A line was wrapped when the next one's first word would not have fitted on it.
         first = 2 if line and _wide(line[0]) else len(line.split(" ", 1)[0]) + 1
         ended = last.endswith(_END)
         short = _width(last) + first < full - (4 if ended else 0.25 * full)
         if not line or _ITEM.match(line) or short or full < 24 or (ended and not margin):
-            joined.append(line)
+            groups.append([line])
         else:
-            joined[-1] = _glue(joined[-1], line, known)
-    return "\n".join(joined)
+            groups[-1].append(line)
+    return "\n".join(_glue(group, known) for group in groups)
 
 
-def _glue_all(lines: list[str], known: Counter[str]) -> str:
-    text = lines[0]
-    for line in lines[1:]:
-        text = _glue(text, line, known)
-    return text
-
-
-def _glue(left: str, right: str, known: Counter[str]) -> str:
-    """Two parts of a paragraph joined: no space beside a Chinese character, no hyphen that the line's end put there."""
-    if not left or not right:
-        return left + right
-    if left[-1] in "-\u2010" and (start := re.search(r"([^\W\d_]+)[-\u2010]$", left)) and right[0].islower():
-        end = re.match(r"[^\W\d_]+", right)
-        whole = f"{start[1]}-{end[0] if end else ''}".lower()
-        return left + right if known[whole] else left[:-1] + right
-    return left + right if _wide(left[-1]) or _wide(right[0]) else f"{left} {right}"
+def _glue(parts: list[str], known: Counter[str]) -> str:
+    """Parts of a paragraph joined: no space beside a Chinese character, no hyphen that the line's end put there."""
+    joined = [parts[0]]
+    for right in parts[1:]:
+        left = joined[-1]
+        if left and right and not (_wide(left[-1]) or _wide(right[0])):
+            head, tail = _LAST_WORD.search(left[-60:]), _FIRST_WORD.match(right)
+            if not head or not tail:
+                joined.append(" ")
+            elif right[0].islower() and not known[f"{head[1]}-{tail[0]}".lower()]:
+                joined[-1] = left[:-1]
+        joined.append(right)
+    return "".join(joined)
 
 
 def _hyphenated(texts: Iterable[str]) -> Counter[str]:
     """Words that the document writes with a hyphen inside a line: those keep it at a line's end, too."""
-    return Counter(word.lower() for text in texts for word in re.findall(r"[^\W\d_]+-[^\W\d_]+", text))
+    return Counter(word.lower() for text in texts for word in _HYPHENATED.findall(text))
 
 
 def _rejoined(blocks: list[Block], known: Counter[str]) -> list[Block]:
@@ -117,7 +117,7 @@ def _rejoined(blocks: list[Block], known: Counter[str]) -> list[Block]:
     for block in blocks:
         last = joined[-1] if joined else None
         if last and (last.page != block.page or last.edge or block.edge) and _goes_on(last, block):
-            joined[-1] = replace(last, text=_glue(last.text, block.text, known), edge=block.edge)
+            joined[-1] = replace(last, text=_glue([last.text, block.text], known), edge=block.edge)
         else:
             joined.append(block)
     return joined

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError, sentence
-from core.rag import documents
+from core.rag import chunks, documents
 from core.rag.cleaning import clean
 from core.rag.documents import Document, collect, from_text, read, read_all
 from core.settings import settings
@@ -229,3 +229,40 @@ def test_a_megabyte_of_text_takes_well_under_a_second(tmp_path: Path) -> None:
 def test_every_suffix_that_is_offered_can_be_read(everything: dict[str, Document]) -> None:
     read_ones = {Path(name).suffix for name in everything} | {".zip"}
     assert documents.SUFFIXES - read_ones == {".htm", ".markdown"}
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<!--",
+        "<script\n",
+        "[",
+        "\n",
+        " ",
+        "- ",
+        "|",
+        "|-",
+        "A",
+        "!x.",
+        ".",
+        "# ",
+        "a-\n",
+        "字\n",
+        "```\n",
+        "(",
+        "\\",
+        "。",
+        "1.",
+    ],
+)
+def test_no_text_takes_more_than_linear_time(piece: str) -> None:
+    """Such files exist by accident (dumps, embedded pictures) and on purpose."""
+
+    def seconds(size: int) -> float:
+        text = "<b> " + piece * (size // len(piece)) + " end"
+        start = time.process_time()
+        chunks.split(clean(from_text("a.md", text)))
+        chunks.sentences(text)
+        return time.process_time() - start
+
+    assert seconds(200_000) < 3

@@ -6,12 +6,12 @@ import re
 
 from core.rag.readers.blocks import Block, table
 
-_HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.+?)\s*$")
-_RULE = re.compile(r"^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$")
+_HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(\S.*)")
+_RULE = re.compile(r"^\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?$")
 _FENCE = re.compile(r"^\s*(```|~~~)")
 _SLIDE = re.compile(r"^<!-- Slide number: (\d+) -->$")
-_ACTIVE = re.compile(r"^[ \t]*<(script|style|iframe|object)\b.*?</\1\s*>|<!--(?! Slide).*?-->", re.S | re.I | re.M)
-_LINK = re.compile(r"(!?)\[([^\]\n]*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+\"[^\"\n]*\")?\)")
+_ACTIVE = re.compile(r"^[ \t]*+<(script|style|iframe|object)\b|<!--(?! Slide)", re.I | re.M)
+_LINK = re.compile(r"(!?)\[([^\[\]\n]*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+\"[^\"\n]*\")?\)")
 
 
 def blocks(text: str) -> list[Block]:
@@ -37,10 +37,10 @@ def blocks(text: str) -> list[Block]:
         elif match := _SLIDE.match(line):
             flush()
             page = int(match[1])
-        elif match := _HEADING.match(line):
+        elif match := _HEADING.match(line.rstrip()):
             flush()
             found.append(Block(match[2], page, len(match[1])))
-        elif "|" in line and at + 1 < len(rows) and "|" in rows[at + 1] and _RULE.match(rows[at + 1]):
+        elif "|" in line and at + 1 < len(rows) and "|" in rows[at + 1] and _RULE.match(rows[at + 1].strip()):
             flush()
             end = next((i for i in range(at + 2, len(rows)) if "|" not in rows[i]), len(rows))
             found.append(Block(_table(rows[at:end]), page, kind="table"))
@@ -58,7 +58,8 @@ def blocks(text: str) -> list[Block]:
 
 def unlink(text: str) -> str:
     """Markdown without the targets of links and pictures, and without the escapes that markitdown adds."""
-    text = _LINK.sub(lambda match: match[2], text)
+    for _ in range(2):  # a picture may be the text of a link
+        text = _LINK.sub(lambda match: match[2], text)
     return re.sub(r"\\([\\`*_{}\[\]()#+\-.!<>])", r"\1", text)
 
 
@@ -66,8 +67,22 @@ def _without_active(text: str) -> str:
     """Scripts, styles, frames and comments dropped, except inside fenced code, where they are text."""
     if "<" not in text:
         return text
-    parts = re.split(r"(^\s*(?:```|~~~).*?(?:^\s*(?:```|~~~)\s*$|\Z))", text, flags=re.S | re.M)
-    return "".join(part if i % 2 else _ACTIVE.sub("", part) for i, part in enumerate(parts))
+    parts = re.split(r"(^[ \t]*(?:```|~~~).*?(?:^[ \t]*(?:```|~~~)[ \t]*$|\Z))", text, flags=re.S | re.M)
+    return "".join(part if i % 2 else _stripped(part) for i, part in enumerate(parts))
+
+
+def _stripped(text: str) -> str:
+    kept, at, lowered = [], 0, text.lower()
+    endless: set[str] = set()  # what is opened and never closed stays, and is not looked for again and again
+    for match in _ACTIVE.finditer(text):
+        end = f"</{match[1].lower()}" if match[1] else "-->"
+        close = -1 if match.start() < at or end in endless else lowered.find(end, match.end())
+        if close >= 0:
+            kept.append(text[at : match.start()])
+            at = close + 3 if end == "-->" else (text.find(">", close) + 1 or len(text))
+        elif match.start() >= at:
+            endless.add(end)
+    return "".join([*kept, text[at:]])
 
 
 def _table(rows: list[str]) -> str:
@@ -80,6 +95,9 @@ def csv_table(text: str) -> list[Block]:
     """A CSV file (comma, semicolon or tab) as one table."""
     first = text.lstrip("\ufeff").split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
-    rows = list(csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter=delimiter))
+    try:
+        rows = list(csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter=delimiter))
+    except csv.Error:  # a field without end
+        return blocks(text)
     found = table(rows)
     return [Block(found, kind="table")] if found else []
