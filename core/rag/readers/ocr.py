@@ -3,12 +3,14 @@
 import logging
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
 SURE = 0.5  # below this the recogniser mostly sees letters in pictures
+COLUMN = 4  # lines on either side that make a page one of two columns
 _LOCK = Lock()
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ def available() -> bool:
 
 
 def lines(picture: np.ndarray) -> list[Line]:
-    """The lines in ``picture`` (height, width, 3; uint8), from top to bottom and left to right."""
+    """The lines in ``picture`` (height, width, 3; uint8), in reading order."""
     engine = _engine()
     if engine is None:
         return []
@@ -41,7 +43,33 @@ def lines(picture: np.ndarray) -> list[Line]:
         xs, ys = zip(*box, strict=True)
         if float(score) >= SURE and text.strip():
             result.append(Line(text.strip(), min(xs), min(ys), max(xs), max(ys)))
-    return _in_rows(result)
+    return in_order(result)
+
+
+def in_order(found: list[Line]) -> list[Line]:
+    """Lines in reading order: row by row, and where a page has two columns the left one before the right one.
+
+    A line across both columns (a title, a figure's caption) ends what stands above it.
+    """
+    left, right = min((line.x0 for line in found), default=0), max((line.x1 for line in found), default=0)
+    span, middle = right - left, (left + right) / 2
+    sides = [
+        [line for line in found if line.x1 < middle + 0.03 * span and line.x1 - line.x0 > 0.3 * span],
+        [line for line in found if line.x0 > middle - 0.03 * span and line.x1 - line.x0 > 0.3 * span],
+    ]
+    if min(map(len, sides)) < COLUMN:
+        return _in_rows(found)
+    across = sorted(
+        (x for x in found if x.x0 < middle - 0.05 * span and x.x1 > middle + 0.05 * span), key=lambda x: x.y0
+    )
+    ordered: list[Line] = []
+    for above, below in pairwise([None, *across, None]):
+        top, bottom = above.y0 if above else float("-inf"), below.y0 if below else float("inf")
+        part = [line for line in found if line not in across and top <= line.y0 < bottom]
+        ordered += [above] if above else []
+        ordered += _in_rows([line for line in part if line.x0 + line.x1 < 2 * middle])
+        ordered += _in_rows([line for line in part if line.x0 + line.x1 >= 2 * middle])
+    return ordered
 
 
 def _in_rows(found: list[Line]) -> list[Line]:
