@@ -17,7 +17,8 @@ from tests.helpers import tiny
 def _forget() -> None:
     """Empty every cache that would carry one test's data directory into the next."""
     settings.cache_clear()
-    for module, name in (("core.rag.store", "_client"), ("core.rag.embedding", "_embedder")):
+    caches = (("core.rag.store", "_client"), ("core.rag.embedding", "_embedder"), ("core.rag.rerank", "_reranker"))
+    for module, name in caches:
         if module in sys.modules:  # heavy ones are not imported for this
             getattr(sys.modules[module], name).cache_clear()
 
