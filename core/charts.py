@@ -108,3 +108,89 @@ def score_bars(
     figure.update_xaxes(fixedrange=True)
     figure.update_yaxes(title=labels["score"], range=[0, 1.04], gridcolor=GRID, fixedrange=True)
     return figure
+
+
+def ranks(
+    candidates: Sequence[dict[str, Any]], stages: Sequence[str], labels: dict[str, str], colors: tuple[str, str]
+) -> Any:
+    """How each stage of retrieval moved each passage: one line per passage, rank 1 on top.
+
+    Args:
+        candidates: each with "label", "ranks" {stage: rank or None}, "scores" {stage: score}, and "used" (bool).
+        stages: in the order they are run.
+        labels: texts under "title", "subtitle", "rank", and one per stage.
+        colors: of passages that are used, and of the others.
+    """
+    figure = _figure(labels["title"], labels["subtitle"], 420)
+    worst = max((rank for row in candidates for rank in row["ranks"].values() if rank), default=1)
+    for row in candidates:
+        places = [row["ranks"].get(stage) for stage in stages]
+        scores = [row["scores"].get(stage) for stage in stages]
+        figure.add_scatter(
+            x=[labels[stage] for stage in stages],
+            y=places,
+            name=row["label"],
+            mode="lines+markers",
+            connectgaps=True,
+            line={"color": colors[0] if row["used"] else colors[1], "width": 3 if row["used"] else 1.4},
+            marker={"size": 10 if row["used"] else 6},
+            opacity=1 if row["used"] else 0.65,
+            customdata=["–" if score is None else f"{score:.3f}" for score in scores],
+            hovertemplate="%{fullData.name}<br>%{x}: %{y} (%{customdata})<extra></extra>",
+            showlegend=False,
+        )
+    figure.update_layout(hovermode="closest", margin={"b": 40})
+    figure.update_xaxes(fixedrange=True, gridcolor=GRID)
+    figure.update_yaxes(
+        title=labels["rank"], range=[worst + 0.6, 0.4], tickformat="d", gridcolor=GRID, fixedrange=True, zeroline=False
+    )
+    return figure
+
+
+def stage_scores(
+    stages: dict[str, dict[str, dict[str, float]]],
+    metrics: Sequence[str],
+    labels: dict[str, str],
+    colors: Sequence[str],
+    ink: str,
+) -> Any:
+    """Retrieval measures per stage with their 95 % intervals.
+
+    Args:
+        stages: {stage: {metric: {"mean", "low", "high"}}}, values from 0 to 1.
+        labels: texts under "title", "subtitle", "score", and one per stage and per metric.
+    """
+    arms = [{"scores": {labels[metric]: scores[metric] for metric in metrics}} for scores in stages.values()]
+    shown = [labels[metric] for metric in metrics]
+    return score_bars(arms, shown, [labels[stage] for stage in stages], labels, colors, ink)
+
+
+def chunk_map(points: Sequence[dict[str, Any]], query: tuple[float, float] | None, labels: dict[str, str]) -> Any:
+    """Chunks as points of a plane, near ones alike in meaning; the question among them as a star.
+
+    Args:
+        points: each with "x", "y", "source" and "text" (shown on hover).
+        query: place of the question, or None.
+        labels: texts under "title", "subtitle", "query".
+    """
+    figure = _figure(labels["title"], labels["subtitle"], 520)
+    for source in dict.fromkeys(point["source"] for point in points):
+        mine = [point for point in points if point["source"] == source]
+        figure.add_scatter(
+            x=[point["x"] for point in mine],
+            y=[point["y"] for point in mine],
+            name=source,
+            mode="markers",
+            marker={"size": 9, "opacity": 0.85},
+            text=[point["text"] for point in mine],
+            hovertemplate="%{text}<extra>%{fullData.name}</extra>",
+        )
+    if query:
+        star = {"symbol": "star", "size": 18, "color": "#DC2626"}
+        figure.add_scatter(
+            x=[query[0]], y=[query[1]], name=labels["query"], mode="markers", marker=star, hoverinfo="name"
+        )
+    figure.update_layout(hovermode="closest")
+    figure.update_xaxes(visible=False, fixedrange=True)
+    figure.update_yaxes(visible=False, fixedrange=True)
+    return figure

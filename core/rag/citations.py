@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.rag import embedding
+from core.rag.chunks import sentences
 
 SUPPORTED = 0.6
 """Score from which a sentence counts as supported; set on the shipped documents, see the test."""
 NEAR, SAME = 0.78, 0.95  # e5's cosine of two unrelated sentences of one language, and of two that say the same
 _HAN, _WORD = re.compile(r"[㐀-鿿豈-﫿]+"), re.compile(r"[^\W_]+(?:[.\-][^\W_]+)*")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_SENTENCE = re.compile(r".+?(?:[。！？；…]+[”’」』）]*|[.!?;]+[\"')]*(?=\s|$)|\n|$)\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,6 @@ def cite(answer: str, passages: Sequence[str], model: str = "") -> list[Cited]:
         supported = scores[best] >= SUPPORTED
         found.append(Cited(*span, best if supported else None, round(scores[best], 3)))
     return found
-
-
-def sentences(text: str) -> list[tuple[int, int]]:
-    """(start, end) of each sentence, Chinese or Latin, in order; together they cover the text."""
-    return [match.span() for match in _SENTENCE.finditer(text)]
 
 
 def _features(text: str) -> set[str]:

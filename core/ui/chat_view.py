@@ -149,6 +149,8 @@ def kept_turn(turn: dict[str, Any], key: str) -> None:
             components.chip(arm_of(answer), components.arm_label(arm_of(answer)))
             st.markdown(components.cited_text(answer["text"], answer.get("cited", [])) or "…")
             st.html(f'<div class="figures">{figures(answer)}</div>')
+            if answer["rag"] and not answer["passages"]:
+                st.caption(t("chat.nothing_found"))
             components.passages(answer["passages"], turn.get("kb", ""))
 
 

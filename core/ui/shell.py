@@ -12,6 +12,7 @@ from core.ui.i18n import LANGUAGES, choose_language, t
 PAGES = {
     "overview": ("overview.py", ":material/grid_view:"),
     "chat": ("chat.py", ":material/forum:"),
+    "knowledge": ("knowledge.py", ":material/menu_book:"),
     "finetune": ("train.py", ":material/tune:"),
     "comparison": ("compare.py", ":material/balance:"),
     "models": ("models.py", ":material/deployed_code:"),

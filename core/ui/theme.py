@@ -55,6 +55,8 @@ h1 { padding-bottom: .1rem !important; }
   white-space: pre-wrap; }
 .passage { font-size: .88rem; line-height: 1.55; overflow-wrap: anywhere; }
 .passage b { font-variant-numeric: tabular-nums; }
+.source { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .92rem; line-height: 1.7; max-width: 46rem; }
+.source mark { background: light-dark(#FDE68A, #854D0E); color: inherit; border-radius: 3px; padding: .05rem .1rem; }
 .waiting { font-size: .9rem; color: color-mix(in srgb, currentColor 68%, transparent); }
 .status { display: inline-block; padding: .1rem .55rem; border-radius: 999px; font-size: .8rem; font-weight: 600;
   border: 1px solid color-mix(in srgb, currentColor 30%, transparent); }

@@ -15,6 +15,7 @@ from core import files, jobs
 from core.generation import chats
 from core.models import cards
 from core.models.cards import ModelCard
+from core.rag import knowledge
 from core.settings import ROOT, settings
 from core.training import config, datasets, runs
 from tests.helpers.waiting import eventually
@@ -25,6 +26,7 @@ PAGES = {
     "finetune": "pages/train.py",
     "comparison": "pages/compare.py",
     "models": "pages/models.py",
+    "knowledge": "pages/knowledge.py",
 }
 
 
@@ -200,6 +202,26 @@ def test_compare_shows_a_finished_experiment(own_data_dir: Path) -> None:
     text = " ".join(element.value for element in app.markdown)
     assert "+0.500" in text and words("en")["comparison"]["contrast"]["clear"].split(".")[-2] in text
     assert len(app.dataframe[0].value) == 3
+
+
+def test_a_base_is_looked_into_and_a_source_is_shown_at_its_place(
+    tiny_embedder: ModelCard, own_data_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "plums.md").write_text("# Plums\n\nPlums are <b>blue</b>.\n\n## Pears\n\nPears are green.", "utf-8")
+    knowledge.build("fruit", [tmp_path / "plums.md"])
+    app = opened("knowledge", kb="fruit")
+    assert [metric.value for metric in app.metric][:2] == ["1", str(len(knowledge.rows("fruit")))]
+    app.segmented_control(key="kb_tab").set_value("lab").run()
+    app.text_input(key="lab_query").input("What colour are pears?").run()
+    assert not app.exception and any("Pears are green" in str(table.value) for table in app.dataframe)
+    row = next(row for row in knowledge.rows("fruit") if "Pears" in row.text)
+    shown = opened("knowledge", kb="fruit", document="plums.md", at=str(row.start))
+    [source] = [element.proto.body for element in shown.get("html") if 'class="source"' in element.proto.body][:1]
+    assert "<mark>" in source and "&lt;b&gt;blue" in source, "a document's HTML must be shown, not rendered"
+
+
+def test_a_base_that_is_not_there_leads_to_one_that_is() -> None:
+    assert not opened("knowledge", kb="../../etc").error
 
 
 @pytest.mark.parametrize("page", ["overview", "models"])

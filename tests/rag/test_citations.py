@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.rag import citations
-from core.rag.citations import sentences
+from core.rag.chunks import sentences
 
 LLAMA = (
     "Llama 2 is a family of large language models that Meta, together with Microsoft, announced on 18 July 2023. "

@@ -1,0 +1,209 @@
+"""The Knowledge page's measuring part: one query through the stages, a whole set of questions, and a map."""
+
+import html
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import charts, files
+from core.evaluation import retrieval as evaluation
+from core.rag import embedding, knowledge, retrieval
+from core.settings import settings
+from core.ui import components, resources, theme
+from core.ui.i18n import seconds, show_error, t
+
+STAGES = ("dense", "lexical", "fused", "rerank")
+METRICS = ("hit@1", "hit@5", "mrr", "ndcg@10")
+SHOWN = 15  # candidates drawn; the table has all of them
+SHORT = 90  # characters of a chunk in lists and on hover
+
+
+def lab(name: str) -> None:
+    """One question, and what each stage made of it."""
+    left, middle, right = st.columns([5, 4, 2], vertical_alignment="bottom")
+    question = left.text_input(t("knowledge.query"), placeholder=t("knowledge.query_help"), key="lab_query")
+    switches = [stage for stage in STAGES if stage != "fused"]
+    on = middle.pills(
+        t("knowledge.stages"), switches, default=switches, selection_mode="multi", key="lab_stages",
+        format_func=lambda stage: t(f"knowledge.stage.{stage}"),
+    )  # fmt: skip
+    count = right.number_input(t("knowledge.top_k"), 1, 10, 3, key="lab_top_k")
+    if not question.strip() or not on:
+        return
+    try:
+        with st.spinner(t("knowledge.working")):
+            options = retrieval.Settings(dense="dense" in on, lexical="lexical" in on, rerank="rerank" in on)
+            found = retrieval.retrieve(name, question, int(count), options)
+    except Exception as error:
+        show_error(error)
+        return
+    _found(found)
+
+
+def _found(found: Any) -> None:
+    if not found.found:
+        words = t("knowledge.nothing", best=f"{found.evidence:.3f}", threshold=f"{found.threshold:.3f}")
+        st.info(words, icon=":material/search_off:")
+    with st.container(horizontal=True, gap="large"):
+        for stage, spent in found.seconds.items():
+            st.metric(t(f"knowledge.stage.{stage}"), f"{1000 * spent:.0f} ms", width="content")
+    ran = [stage for stage in STAGES if any(c.ranks.get(stage) for c in found.candidates)]
+    rows = [
+        {
+            "label": html.escape(f"{c.source} · {c.text[:SHORT]}…"),
+            "ranks": c.ranks,
+            "scores": c.scores,
+            "used": not c.dropped,
+            "text": c.text,
+            "source": c.source,
+            "dropped": c.dropped,
+        }
+        for c in found.candidates
+    ]
+    used = sum(row["used"] for row in rows)
+    colors = theme.arm_colors()
+    labels = {stage: t(f"knowledge.stage.{stage}") for stage in STAGES}
+    labels |= {
+        "title": t("knowledge.chart.ranks"),
+        "subtitle": t("knowledge.chart.ranks_subtitle", count=min(SHOWN, len(rows)), used=used),
+        "rank": t("knowledge.chart.rank"),
+    }
+    table = pd.DataFrame(
+        [
+            {
+                t("knowledge.used"): row["used"],
+                t("knowledge.columns.name"): row["source"],
+                t("knowledge.columns.text"): row["text"],
+                **{f"{labels[s]} #": row["ranks"].get(s) for s in ran},
+                **{labels[s]: row["scores"].get(s) for s in ran},
+                t("knowledge.left_out"): t(f"knowledge.dropped.{row['dropped']}") if row["dropped"] else "",
+            }
+            for row in rows
+        ]
+    )
+    if len(ran) > 1:
+        components.chart(
+            charts.ranks(rows[:SHOWN], ran, labels, (colors["base_rag"], colors["base"])), table, "lab-ranks"
+        )
+    st.dataframe(table, hide_index=True)
+
+
+def _results(name: str) -> Path:
+    return knowledge.cache_dir(name) / "evaluations"
+
+
+def evaluate(name: str) -> None:
+    """A set of questions with their sources through every stage; results are kept."""
+    own = settings().knowledge_dir / f"{name}.qa.jsonl"
+    upload = st.file_uploader(t("knowledge.qa"), ["jsonl"], help=t("knowledge.qa_help"), key="eval_file")
+    if upload is None and not own.is_file():
+        st.caption(t("knowledge.qa_help"))
+    work = resources.works().get(f"eval-{name}")
+    if (upload or own.is_file()) and st.button(
+        t("knowledge.evaluate"),
+        icon=":material/rule:",
+        type="primary",
+        key="eval_start",
+        disabled=bool(work and not work.done),
+    ):
+        path = _keep(name, upload) if upload else own
+        resources.works()[f"eval-{name}"] = resources.Work("evaluate", lambda: _evaluate(name, path))
+        st.rerun()
+    if work and not work.done:
+        _watch(name)
+        return
+    if work and work.error:
+        show_error(work.error)
+    kept = sorted(_results(name).glob("*.json"), reverse=True)
+    if not kept:
+        return
+    labels = {path.stem: f"{path.stem[:15]} · n={files.read_json(path, {}).get('n')}" for path in kept}
+    chosen = st.selectbox(t("knowledge.kept"), list(labels), format_func=labels.__getitem__, key="eval_kept")
+    _scores(files.read_json(_results(name) / f"{chosen}.json", {}))
+
+
+def _keep(name: str, upload: Any) -> Path:
+    folder = settings().uploads_dir / "qa"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{files.new_id(name)}.jsonl"
+    path.write_bytes(upload.getvalue())
+    return path
+
+
+def _evaluate(name: str, path: Path) -> dict[str, Any]:
+    result = evaluation.evaluate(name, path)
+    _results(name).mkdir(parents=True, exist_ok=True)
+    files.write_json(_results(name) / f"{files.new_id('eval')}.json", {**result, "at": time.time(), "qa": path.name})
+    return result
+
+
+@st.fragment(run_every=1.0)
+def _watch(name: str) -> None:
+    work = resources.works()[f"eval-{name}"]
+    st.progress(0.0, text=f"{t('knowledge.working')} {seconds(work.seconds)}")
+    if work.done:
+        st.rerun(scope="app")
+
+
+def _scores(result: dict[str, Any]) -> None:
+    stages = {stage: scores for stage, scores in result.get("stages", {}).items() if stage in STAGES}
+    if not stages:
+        return
+    labels = {stage: t(f"knowledge.stage.{stage}") for stage in STAGES}
+    labels |= {"hit@1": "hit@1", "hit@5": "hit@5", "mrr": "MRR", "ndcg@10": "nDCG@10"}
+    labels |= {
+        "title": t("knowledge.chart.scores"),
+        "subtitle": t("knowledge.chart.scores_subtitle", n=result["n"]),
+        "score": t("knowledge.chart.score"),
+    }
+    # Ranking stages are no arms of the 2x2 bench: shades of the knowledge base's own colour.
+    shades = ["#93C5FD", "#60A5FA", "#2563EB", "#1E3A8A"][: len(stages)]
+    table = pd.DataFrame(
+        [
+            {"stage": labels[s], **{f"{m} {part}": v[m][part] for m in METRICS for part in v[m]}}
+            for s, v in stages.items()
+        ]
+    )
+    components.chart(charts.stage_scores(stages, METRICS, labels, shades, theme.ink()), table, "retrieval-scores")
+    st.dataframe(table, hide_index=True)
+
+
+def chunk_map(name: str) -> None:
+    """The chunks in the plane that shows most of their differences, and where a question lands."""
+    import numpy as np
+
+    rows, (_, vectors) = knowledge.rows(name), knowledge.vectors(name)
+    question = st.text_input(t("knowledge.map_query"), key="map_query")
+    if len(rows) < 3:
+        st.info(t("knowledge.empty"), icon=":material/note_add:")
+        return
+    center = vectors.mean(0)
+    _, spread, axes = np.linalg.svd(vectors - center, full_matrices=False)
+    places = (vectors - center) @ axes[:2].T
+    points = [
+        {"x": float(x), "y": float(y), "source": row.source, "text": _wrapped(row.text)}
+        for (x, y), row in zip(places, rows, strict=True)
+    ]
+    query = None
+    if question.strip():
+        x, y = (embedding.embed([question], "query", knowledge.view(name).embedder)[0] - center) @ axes[:2].T
+        query = (float(x), float(y))
+    share = float((spread[:2] ** 2).sum() / (spread**2).sum())
+    st.caption(t("knowledge.map_help", share=f"{share:.0%}"))
+    labels = {key: t(f"knowledge.chart.{key}") for key in ("query",)}
+    documents = len({row.source for row in rows})
+    labels |= {
+        "title": t("knowledge.chart.map"),
+        "subtitle": t("knowledge.chart.map_subtitle", count=len(rows), documents=documents),
+    }
+    data = pd.DataFrame(points).assign(text=[row.text for row in rows])
+    components.chart(charts.chunk_map(points, query, labels), data, "chunk-map")
+
+
+def _wrapped(text: str) -> str:
+    """For hovering: the beginning, in short lines, with nothing in it that a chart would render."""
+    cut = html.escape(text[: 4 * SHORT])
+    return "<br>".join(cut[i : i + 60] for i in range(0, len(cut), 60))

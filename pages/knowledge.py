@@ -1,0 +1,36 @@
+"""Knowledge: the bases and their documents, retrieval stage by stage, its quality, and a map."""
+
+import streamlit as st
+
+from core.errors import UserError
+from core.ui import knowledge_view as view
+from core.ui import lab_view as lab
+from core.ui import shell
+from core.ui.i18n import show_error, t
+
+shell.enter("knowledge")
+base = view.choose_base()
+if document := st.query_params.get("document"):
+    view.document(base, document, st.query_params.get("at", ""))
+    st.stop()
+
+TABS = {
+    "manage": lambda: view.manage(base),
+    "lab": lambda: lab.lab(base),
+    "evaluation": lambda: lab.evaluate(base),
+    "map": lambda: lab.chunk_map(base),
+    "preview": view.preview,
+}
+if st.session_state.pop("kb_added", False) or "kb_tab" not in st.session_state:
+    st.session_state["kb_tab"] = "manage"
+tab = st.segmented_control(
+    t("knowledge.title"),
+    list(TABS),
+    format_func=lambda name: t(f"knowledge.tabs.{name}"),
+    key="kb_tab",
+    label_visibility="collapsed",
+)
+try:
+    TABS[tab or "manage"]()
+except UserError as error:
+    show_error(error)
