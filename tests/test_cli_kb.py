@@ -1,0 +1,75 @@
+"""``python -m core kb``: documents come and go by commands, and each file that cannot be read gets its line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from core import cli
+from core.errors import UserError
+from core.models.cards import ModelCard
+from core.rag import knowledge
+
+
+@pytest.fixture(autouse=True)
+def embedder(tiny_embedder: ModelCard) -> ModelCard:
+    return tiny_embedder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "documents"
+    made.mkdir()
+    (made / "a.md").write_text("A llama carries loads.", "utf-8")
+    (made / "cut.pdf").write_bytes(b"%PDF-1.4 cut off")
+    (made / "empty.docx").write_bytes(b"")
+    (made / "program.exe").write_bytes(b"MZ\x00\x01")
+    return made
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(cli.app, ["kb", *words])
+
+
+def answer(*words: str) -> Any:
+    done = run(*words, "--json")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_a_folder_with_broken_files_is_indexed_with_a_line_for_each(folder: Path) -> None:
+    report = answer("build", "库", str(folder))
+    assert (report["documents"], report["chunks"], report["added"]) == (1, 1, ["a.md"])
+    assert {error["name"] for error in report["rejected"]} == {"cut.pdf", "empty.docx", "program.exe"}
+    for error in report["rejected"]:
+        assert error["name"] in error["message"] and error["hint"] and "{" not in error["message"] + error["hint"]
+    done = run("build", "库", str(folder))
+    assert done.stdout == "库: 1 documents, 1 chunks (1 unchanged, 3 left out)\n"
+    assert len([line for line in done.stderr.splitlines() if line.startswith("left out: ")]) == 3
+    rows = {row["name"]: row["status"] for row in answer("documents", "库")["documents"]}
+    assert rows == {"a.md": "ready", "cut.pdf": "rejected", "empty.docx": "rejected", "program.exe": "rejected"}
+    assert "Traceback" not in done.output
+
+
+def test_nothing_but_broken_files_is_an_error_with_a_line_for_each(folder: Path) -> None:
+    (folder / "a.md").unlink()
+    done = run("build", "kb", str(folder), "--json")
+    assert isinstance(done.exception, UserError)
+    assert len(json.loads(done.stdout)["rejected"]) == 3
+    assert "kb" not in {row["name"] for row in answer("list")["knowledge_bases"]}
+
+
+def test_documents_are_added_deleted_and_cut_anew(folder: Path, tmp_path: Path) -> None:
+    answer("build", "kb", str(folder))
+    (tmp_path / "b.txt").write_text(" ".join(f"Sentence number {i} is here." for i in range(80)), "utf-8")
+    added = answer("add", "kb", str(tmp_path / "b.txt"))
+    assert (added["documents"], added["added"]) == (2, ["b.txt"])
+    smaller = answer("rebuild", "kb", "--size", "60")
+    assert smaller["chunks"] > added["chunks"]
+    assert run("delete", "kb", "a.md").exit_code == 0
+    assert {row.source for row in knowledge.rows("kb")} == {"b.txt"}
+    assert "no document “a.md”" in str(run("delete", "kb", "a.md").exception)
+    assert run("remove", "kb").exit_code == 0
+    assert "no knowledge base “kb”" in str(run("documents", "kb").exception)
