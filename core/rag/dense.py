@@ -14,6 +14,7 @@ from core.rag.bases import View
 if TYPE_CHECKING:
     import numpy as np
 
+_TOLD: set[str] = set()  # why there is no store, as long as there is none
 KEPT_IN_MEMORY = 20_000  # rows; of larger bases an exact search reads the vectors each time
 
 
@@ -26,9 +27,13 @@ def nearest(seen: View, vector: "np.ndarray", count: int) -> list[tuple[int, flo
     if not count:
         return []
     try:
-        return _by_store(seen, vector, count)
+        found = _by_store(seen, vector, count)
+        _TOLD.clear()
+        return found
     except store.Unavailable as error:
-        logging.getLogger("yuan").warning("%s Searched without it.", error.message)
+        if error.message not in _TOLD:  # once, not with every question
+            _TOLD.add(error.message)
+            logging.getLogger("yuan").warning("%s Searched without it.", error.message)
         return exact(seen, vector, count)
 
 

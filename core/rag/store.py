@@ -5,6 +5,7 @@ not be seen by the first one's queries. The store is an index that can be made a
 """
 
 import contextlib
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _LOCK = threading.RLock()
+PATIENCE = 5.0  # seconds for a server to take a connection
 # Chroma's defaults lose one in six of the true neighbours on hard vectors; these find all of them.
 _INDEX = {"space": "cosine", "ef_construction": 200, "ef_search": 400, "max_neighbors": 32}
 
@@ -38,6 +40,8 @@ def _client(folder: Path, url: str) -> tuple[Any, FileLock | None]:
         parts = urlsplit(url)
         secure = parts.scheme == "https"
         port = parts.port or (443 if secure else 8000)
+        # The client itself would wait for a silent host as long as the system does.
+        socket.create_connection((parts.hostname or "localhost", port), PATIENCE).close()
         return chromadb.HttpClient(parts.hostname or "localhost", port, ssl=secure, settings=options), None
     folder.mkdir(parents=True, exist_ok=True)
     owner = FileLock(folder / ".owner.lock")
@@ -58,7 +62,9 @@ def _answering() -> Iterator[None]:
 
     try:
         yield
-    except (httpx.TransportError, ConnectionError) as error:
+    except (httpx.TransportError, OSError) as error:
+        if not settings().chroma_url:
+            raise
         raise _silent() from error
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from core import files, jobs
 from core.errors import UserError
-from core.rag import indexing
+from core.rag import calibration, indexing, knowledge
 from core.rag.indexing import Request, Step
 from core.settings import settings
 
@@ -79,6 +79,7 @@ def main(folder: Path) -> None:
         paths = [Path(path) for path in asked["paths"]]
         with Watch(folder) as watch:
             report = indexing.run(Request(**{**asked, "paths": paths}), watch, patience=-1)
+            calibration.prepared(knowledge.view(asked["name"]))  # so that the first question need not wait for it
         last = {"stage": "", "file": "", "share": 1.0, "eta": None, "report": report.as_dict()}
         jobs.update(folder, status=jobs.FINISHED, finished=time.time(), **last)
         for path in paths:  # the base has its own copies now
