@@ -189,7 +189,7 @@ def _ranks(found: fusion.Recalled, order: Sequence[int], scores: dict[int, float
 
 def _passage(row: Row, candidate: Candidate) -> Passage:
     score = candidate.scores["dense"] or 0.0
-    place = {"id": row.id, "page": row.page, "start": row.start, "end": row.end}
+    place: dict[str, Any] = {"id": row.id, "page": row.page, "start": row.start, "end": row.end}
     return Passage(row.text, row.source, round(score, 4), row.heading, candidate.ranks, **place)
 
 
