@@ -165,7 +165,7 @@ def _unpack(file: Path, name: str, workspace: Path, rejected: list[Rejected], pr
     folder = workspace / hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     found = []
-    for number, (member, content) in enumerate(archives.members(archive)):
+    for number, (member, content) in enumerate(archives.members(archive, settings().max_document_mb * 1_000_000)):
         if isinstance(content, Unreadable):
             rejected.append(Rejected(prefix + member, _error(str(content), prefix + member).as_dict()))
             continue
@@ -181,9 +181,7 @@ def _bytes(path: Path, name: str) -> bytes:
     limit = settings().max_document_mb
     try:
         if path.stat().st_size > limit * 1_000_000:
-            raise UserError(
-                "{name} is larger than {limit} MB.", "Divide it, or raise YUAN_MAX_DOCUMENT_MB.", name=name, limit=limit
-            )
+            raise _error("large", name)
         return path.read_bytes()
     except OSError as error:
         raise UserError("{name} cannot be opened: {why}.", "Check the file.", name=name, why=error.strerror) from error
@@ -201,6 +199,12 @@ def _error(problem: str, name: str) -> UserError:
             "{name} is damaged or incomplete.", "Save it anew in its own program and add it again.", name=name
         ),
         "bomb": UserError("{name} unpacks to far more than its size: it is not opened.", unpack, name=name),
+        "large": UserError(
+            "{name} is larger than {limit} MB.",
+            "Divide it, or raise YUAN_MAX_DOCUMENT_MB.",
+            name=name,
+            limit=settings().max_document_mb,
+        ),
         "legacy": UserError(
             "{name} is in the old format of Office.", "Save it as .docx, .pptx or .xlsx and add it again.", name=name
         ),

@@ -36,10 +36,11 @@ def open_zip(data: bytes, limit: int) -> zipfile.ZipFile:
     return archive
 
 
-def members(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes | Unreadable]]:
+def members(archive: zipfile.ZipFile, largest: int) -> Iterator[tuple[str, bytes | Unreadable]]:
     """Name and bytes of each file; in the bytes' place what is wrong with that one member.
 
-    Nothing outside the archive is touched: a member whose name points elsewhere, or that is a link, is refused.
+    A member of more than ``largest`` bytes is not unpacked. Nothing outside the archive is touched: a member whose name
+    points elsewhere, or that is a link, is refused.
     """
     for member in archive.infolist():
         name = _name(member)
@@ -50,6 +51,8 @@ def members(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes | Unreadable]
             yield name, Unreadable("outside")
         elif member.flag_bits & 1:
             yield name, Unreadable("encrypted")
+        elif member.file_size > largest:
+            yield name, Unreadable("large")
         else:
             yield str(path), _bytes(archive, member)
 

@@ -150,6 +150,7 @@ def _page(document: Any, index: int) -> tuple[Page, bool]:
         textpage = page.get_textpage()
         glyphs = _glyphs(textpage.raw)
         textpage.close()
+        turn = page.get_rotation()
         left, bottom, right, top = page.get_bbox()
         objects = [(o.type, o.get_bounds()) for o in page.get_objects() if o.level == 0]
         drawn = sum(kind == raw.FPDF_PAGEOBJ_PATH for kind, _ in objects)
@@ -158,12 +159,29 @@ def _page(document: Any, index: int) -> tuple[Page, bool]:
         unread = [box for box in images if _area(box) > PICTURE * area and _count(glyphs, box) < FEW]
         if _count(glyphs) < FEW and objects:  # a scan, or letters drawn as outlines
             unread = [(left, bottom, right, top)]
-        result = Page(index + 1, bottom, top, glyphs)
+        view = _turned_box((left, bottom, right, top), turn)
+        result = Page(index + 1, view[1], view[3], [_turned(glyph, turn) for glyph in glyphs] if turn else glyphs)
         if unread:
-            result = replace(result, pictures=_render(page, unread, (left, bottom, right, top)))
-        return result, 4 <= drawn <= 3000 and not page.get_rotation()
+            result = replace(result, pictures=_render(page, unread, view))
+        return result, 4 <= drawn <= 3000 and not turn
     finally:
         page.close()
+
+
+def _turned(glyph: Glyph, turn: int) -> Glyph:
+    """A character where a person sees it on a page that is shown turned clockwise by ``turn`` degrees."""
+    x0, y0 = _turned_point(glyph.x0, glyph.y, turn)
+    x1 = _turned_point(glyph.x1, glyph.y, turn)[0]
+    return glyph._replace(x0=x0, x1=max(x0, x1), y=y0)
+
+
+def _turned_point(x: float, y: float, turn: int) -> tuple[float, float]:
+    return {0: (x, y), 90: (y, -x), 180: (-x, -y), 270: (-y, x)}[turn]
+
+
+def _turned_box(box: Box, turn: int) -> Box:
+    (a, b), (c, d) = _turned_point(box[0], box[1], turn), _turned_point(box[2], box[3], turn)
+    return min(a, c), min(b, d), max(a, c), max(b, d)
 
 
 def _glyphs(textpage: Any) -> list[Glyph]:

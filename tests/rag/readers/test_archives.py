@@ -1,6 +1,7 @@
 """Zips that lie: about their sizes, their names, their members."""
 
 import io
+import random
 import struct
 import zipfile
 
@@ -12,7 +13,7 @@ from tests.helpers.documents import zipped
 
 
 def contents(data: bytes, limit: int = 10_000_000) -> dict[str, str]:
-    found = archives.members(archives.open_zip(data, limit))
+    found = archives.members(archives.open_zip(data, limit), 1_000_000)
     return {name: str(said) if isinstance(said, Unreadable) else said.decode() for name, said in found}
 
 
@@ -26,6 +27,11 @@ def test_too_much_in_all_too_many_or_packed_too_well() -> None:
     bombs(zipped({f"{i}": b"" for i in range(archives.MAX_MEMBERS + 1)}))
     bombs(zipped({"zeros": bytes(5_000_000)}))
     assert contents(zipped({"small": b"a" * 100_000}))["small"] == "a" * 100_000
+
+
+def test_a_member_larger_than_a_document_may_be_is_not_unpacked() -> None:
+    data = zipped({"large.bin": random.Random(1).randbytes(1_000_001), "a.txt": b"x"})
+    assert contents(data) == {"large.bin": "large", "a.txt": "x"}
 
 
 def test_members_that_share_their_bytes_are_a_bomb() -> None:

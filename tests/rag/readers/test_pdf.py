@@ -47,6 +47,29 @@ def test_a_picture_beside_text_is_read_where_it_stands(tmp_path: Path) -> None:
     assert [(block.ocr, block.text) for block in found.blocks] == [(False, text[0]), (True, "图片里的文字")]
 
 
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_page_shown_turned_reads_as_it_is_seen(turn: int) -> None:
+    """Landscape pages of reports are portrait pages with a turn, their text set sideways."""
+    import io
+
+    from reportlab.pdfgen import canvas
+
+    target = io.BytesIO()
+    page = canvas.Canvas(target, pagesize=(600, 800))
+    page.setPageRotation(turn)  # reportlab turns the sheet, too: what is seen stays 600 × 800
+    page.translate(*{90: (800, 0), 180: (600, 800), 270: (0, 600)}[turn])
+    page.rotate(turn)
+    for y, line in ((780, "The header"), (400, "first line"), (386, "second line"), (340, "Other paragraph")):
+        page.drawString(50, y, line)
+    page.save()
+    found, _ = pdf.read(target.getvalue())
+    assert [(block.text, block.edge) for block in found] == [
+        ("The header", True),
+        ("first line\nsecond line", False),
+        ("Other paragraph", False),
+    ]
+
+
 def test_ocr_is_not_asked_where_the_text_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(picture: object) -> list[ocr.Line]:
         raise AssertionError("a page with text was recognised")
