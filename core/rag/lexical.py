@@ -39,6 +39,12 @@ def terms(text: str) -> list[str]:
     return found
 
 
+def is_wide(text: str) -> bool:
+    """Whether a text is written in Chinese, Japanese or Korean, judged by its beginning."""
+    start = text[:200]
+    return 4 * len(_IS_WIDE.findall(start)) > len(start)
+
+
 class Lexical:
     """A BM25 index of texts; a text's row is its place in the order they were given.
 

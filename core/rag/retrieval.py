@@ -177,7 +177,8 @@ def _rerank(
         return card.name, dict(zip(few, rerank.by_model(card.name, query, texts), strict=True))
     covered = rerank.by_sentence(known.lexical, query, texts)
     pairs = zip(few, covered, strict=True)
-    return "sentences", {row: found.fused[row] + SENTENCE * known.spread * share for row, share in pairs}
+    worth = SENTENCE * known.spread
+    return "sentences", {row: found.fused[row] + worth * share * (row not in found.by_chance) for row, share in pairs}
 
 
 def _ranks(found: fusion.Recalled, order: Sequence[int], scores: dict[int, float]) -> dict[int, dict[str, int | None]]:

@@ -7,7 +7,7 @@ import pytest
 
 from core.evaluation import retrieval
 from core.rag import embedding
-from core.rag.retrieval import search
+from core.rag.retrieval import Retrieval, Settings, retrieve, search
 from core.settings import ROOT
 
 pytestmark = pytest.mark.embedded
@@ -39,3 +39,68 @@ def test_the_two_sides_are_embedded_with_their_own_prompts(embedded: Path) -> No
     assert query.shape == (384,)
     assert query @ query == pytest.approx(1, abs=1e-5)
     assert query @ passage < 0.9999
+
+
+FOREIGN = {
+    "en": [
+        "What is the best pizza topping?",
+        "How far is the moon from the earth?",
+        "Which insurance covers broken windows?",
+        "How do I fix a leaking tap?",
+        "wobble frim tak",
+        "How many calories are in a banana?",
+        "Where can I rent a canoe?",
+        "sdkjfh ksjdhf qpwo",
+    ],
+    "zh": [
+        "怎么修水龙头？",
+        "哪种保险赔玻璃？",
+        "月亮离地球多远？",
+        "埃菲尔铁塔什么时候建的？",
+        "披萨放什么好吃？",
+        "孩子发烧怎么办？",
+        "红烧肉怎么做？",
+        "阿斯顿发斯蒂芬",
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "other"), [("llama2", "guangzhou"), ("guangzhou", "llama2")])
+def test_its_own_questions_are_answered_and_foreign_ones_mostly_are_not(embedded: Path, name: str, other: str) -> None:
+    """None of these foreign questions is among those the threshold is calibrated with."""
+    questions = {kb: [q for q, _ in retrieval.read(ROOT / "knowledge" / f"{kb}.qa.jsonl")] for kb in (name, other)}
+    assert all(retrieve(name, question).found for question in questions[name])
+    for kind, foreign in {**FOREIGN, "other": questions[other]}.items():
+        found = [question for question in foreign if retrieve(name, question).found]
+        assert len(found) <= len(foreign) / 4, (kind, found)
+        assert all(search(name, question) == [] for question in set(foreign) - set(found))
+
+
+CROSS = {
+    "变换器模型是哪篇论文提出的？": "transformer.md",
+    "低秩适配微调为什么能节省显存？": "lora.md",
+    "检索增强生成这个名字是谁提出来的？": "retrieval-augmented-generation.md",
+    "根据人类反馈的强化学习是怎么做的？": "rlhf.md",
+    "Which river flows through the city to the South China Sea?": "珠江.md",
+    "How tall is the television tower with the slim waist?": "广州塔.md",
+}
+
+
+def test_words_do_not_push_down_what_answers_in_another_language(embedded: Path) -> None:
+    """Documents in both languages in one base, and questions in the other language than their answer's."""
+    from core.rag import knowledge
+
+    knowledge.build("both", [ROOT / "knowledge" / "llama2", ROOT / "knowledge" / "guangzhou"])
+    better = worse = 0
+    for question, source in CROSS.items():
+        alone = _rank(retrieve("both", question, settings=Settings(lexical=False, rerank=False)), source)
+        fused = _rank(retrieve("both", question), source)
+        # Names may lift a text of the answer's script ("South China" is in those about two universities).
+        assert fused <= alone + 2, (question, alone, fused)
+        better, worse = better + (fused < alone), worse + (fused > alone)
+    assert worse <= better + 1
+
+
+def _rank(found: Retrieval, source: str) -> int:
+    sources = list(dict.fromkeys(candidate.source for candidate in found.candidates))
+    return next((rank for rank, name in enumerate(sources, 1) if name.endswith(source)), 99)
