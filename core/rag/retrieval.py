@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from core.errors import UserError
-from core.rag import calibration, embedding, fusion, knowledge, rerank
+from core.rag import calibration, context, embedding, fusion, knowledge, rerank
 from core.rag.bases import Row, View
 
 STAGES = ("dense", "lexical", "fused", "rerank")
@@ -89,12 +89,15 @@ class Retrieval:
 
 
 def search(name: str, query: str, top_k: int = 3, progress: Callable[[int, int], None] | None = None) -> list[Passage]:
-    """The passages for a question, best first; none where the knowledge base has nothing about it.
+    """What a model is given to read for a question, best first; nothing where the knowledge base has nothing about it.
+
+    At most top_k passages; neighbours in a document come as one.
 
     Raises:
         UserError: no such knowledge base, or an empty question.
     """
-    return retrieve(name, query, top_k, progress=progress).passages
+    found = retrieve(name, query, top_k, progress=progress).passages
+    return context.build(found, lambda document: knowledge.document_text(name, document))
 
 
 def retrieve(

@@ -29,8 +29,11 @@ def ask(engine: Engine, chat: chats.Chat, text: str, mode: str, kb: str, chosen:
     path = runs.adapter(adapter, model) if adapter else None
     uses = {"both": (False, True), "without": (False,), "with": (True,)}[mode]
 
+    # A follow-up like "and how large is it?" is searched for with what the question before was about.
+    wanted = retrieval.condense([turn["question"] for turn in chat["turns"]], text)
+
     def retrieve(progress: Any) -> list[dict[str, Any]]:
-        return [passage.as_dict() for passage in retrieval.search(kb, text, chosen["top_k"], progress)]
+        return [passage.as_dict() for passage in retrieval.search(kb, wanted, chosen["top_k"], progress)]
 
     question = turns.Question(
         text,
