@@ -16,7 +16,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.generation.prompts import Message, encode_within
-from core.models import cards, loading, memory, placement
+from core.models import IMPORTING, cards, loading, memory, placement
 from core.models.cards import ModelCard
 
 BASE = "__base__"  # PEFT's word for a row that goes past all adapters
@@ -205,7 +205,8 @@ class Engine:
         return [self._adapters[weights] if weights else BASE for weights in rows]
 
     def _add_adapter(self, weights: Weights, keep: set[Weights]) -> None:
-        from peft import PeftModel
+        with IMPORTING:
+            from peft import PeftModel
 
         path = weights[0]
         name = f"adapter-{len(self._adapters)}-{time.monotonic_ns()}"
@@ -288,7 +289,9 @@ def _weights(path: Path) -> Weights:
 def _watcher(tokenizer: Any, eos: set[int], generation: Generation, limit: int) -> Any:
     """An object that transformers calls with each step's tokens (streamer) and asks whether to go on (criteria)."""
     import torch
-    from transformers.generation import BaseStreamer, StoppingCriteria
+
+    with IMPORTING:
+        from transformers.generation import BaseStreamer, StoppingCriteria
 
     class Watcher(StoppingCriteria, BaseStreamer):
         def start(self) -> None:

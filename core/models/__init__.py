@@ -2,7 +2,12 @@
 
 import logging
 import os
+import threading
 from collections.abc import Callable
+
+# transformers fills its namespace as names are first asked for, which two threads at once break now and then: whoever
+# may run beside another thread imports from it, or from what builds on it, while holding this.
+IMPORTING = threading.RLock()
 
 Progress = Callable[[str, float], None]
 """Called with what is being done ("download", "convert", "load", …) and how far it is, 0 to 1."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from core import files
 from core.errors import UserError
-from core.models import cards, weights
+from core.models import IMPORTING, cards, weights
 from core.models.cards import ModelCard, Task
 from core.models.weights import Tensor
 
@@ -74,7 +74,8 @@ def _task(folder: Path, config: dict[str, Any]) -> Task:
     family, architecture = config.get("model_type"), next(iter(config.get("architectures") or []), "")
     if family == "yuan":
         return "classify" if architecture == "YuanForSequenceClassification" else "generate"
-    from transformers.models.auto import modeling_auto as auto
+    with IMPORTING:
+        from transformers.models.auto import modeling_auto as auto
 
     reads_text = family in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
     if architecture in auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values():
@@ -102,7 +103,8 @@ def _lora_targets(family: str, found: dict[str, Tensor]) -> list[str]:
     """PEFT's own choice for the family; for one it does not know, every linear layer inside the blocks."""
     if family == "yuan":
         return _yuan().lora_targets
-    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
+    with IMPORTING:
+        from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
 
     if isinstance(KNOWN.get(family), list):
         return list(KNOWN[family])

@@ -5,21 +5,18 @@ Code that came with a model is never run, and weights are read from safetensors 
 
 import importlib
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
-from core.models import Progress, memory, placement, silence, store
+from core.models import IMPORTING, Progress, memory, placement, silence, store
 from core.models.cards import ModelCard
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder, SentenceTransformer
 
-# transformers fills its namespace as names are first asked for, which two threads at once break now and then.
-_LOADING = threading.RLock()
 GENERATORS = ("generate", "seq2seq")
 _LOCAL = {"trust_remote_code": False, "local_files_only": True}
 
@@ -107,7 +104,8 @@ def load_reranker(card: ModelCard, progress: Progress = lambda step, share: None
 
 def load_tokenizer(folder: Path, card: ModelCard) -> Any:
     """The tokenizer of a model that writes: padding side, pad token and chat template as generation needs them."""
-    from transformers import AutoTokenizer
+    with IMPORTING:
+        from transformers import AutoTokenizer
 
     _register(card)
     # An answer grows at the right end of a causal model's row; an encoder's positions count from the left.
@@ -200,7 +198,7 @@ def _modules(folder: Path, card: ModelCard, options: dict[str, Any]) -> list[Any
 @contextmanager
 def _said_in_words(card: ModelCard) -> Iterator[None]:
     """One thread loads at a time; what a library raises over a directory becomes a sentence, the log has the rest."""
-    with _LOADING:
+    with IMPORTING:
         silence()
         try:
             yield

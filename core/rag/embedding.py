@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.models import cards, loading, store
+from core.models import IMPORTING, cards, loading, store
 from core.rag import vector_cache
 
 if TYPE_CHECKING:
@@ -61,9 +61,10 @@ def _in_bfloat16(model: Any) -> Any:
 
 @lru_cache(maxsize=2)
 def _tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
+    with IMPORTING:
+        from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def counter(model: str = "") -> Callable[[str], int]:
