@@ -142,7 +142,13 @@ def ranks(
     figure.update_layout(hovermode="closest", margin={"b": 40})
     figure.update_xaxes(fixedrange=True, gridcolor=GRID)
     figure.update_yaxes(
-        title=labels["rank"], range=[worst + 0.6, 0.4], tickformat="d", gridcolor=GRID, fixedrange=True, zeroline=False
+        title=labels["rank"],
+        range=[worst + 0.6, 0.4],
+        tick0=1,
+        dtick=max(1, worst // 6),
+        gridcolor=GRID,
+        fixedrange=True,
+        zeroline=False,
     )
     return figure
 

@@ -35,12 +35,19 @@ def lab(name: str) -> None:
         return
     try:
         with st.spinner(t("knowledge.working")):
+            _warm(knowledge.view(name).embedder)
             options = retrieval.Settings(dense="dense" in on, lexical="lexical" in on, rerank="rerank" in on)
             found = retrieval.retrieve(name, question, int(count), options)
     except Exception as error:
         show_error(error)
         return
     _found(found)
+
+
+@st.cache_resource(show_spinner=False)
+def _warm(embedder: str) -> None:
+    """Load the embedding model before anything is timed."""
+    embedding.embed(["warm"], "query", embedder)
 
 
 def _found(found: Any) -> None:
