@@ -14,6 +14,8 @@ TITLES = {
     "chat": ("Chat", "对话"),
     "train": ("Fine-tune", "微调"),
     "compare": ("Compare", "对比"),
+    "knowledge": ("Knowledge", "知识库"),
+    "models": ("Models", "模型"),
 }
 
 
