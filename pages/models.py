@@ -9,15 +9,14 @@ from core.ui.i18n import t
 
 shell.enter("models")
 view.meter()
-with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-    kinds = ["all", "here", *view.GROUPS]
-    kind = st.segmented_control(
-        t("models.show"),
-        kinds,
-        default="all",
-        format_func=lambda name: t(f"models.filter.{name}"),
-        key="models_filter",
-        label_visibility="collapsed",
-    )
+with st.container(horizontal=True, horizontal_alignment="right"):
     view.add_form()
+kind = st.segmented_control(  # not beside the button: here it wraps on a phone
+    t("models.show"),
+    ["all", "here", *view.GROUPS],
+    default="all",
+    format_func=lambda name: t(f"models.filter.{name}"),
+    key="models_filter",
+    label_visibility="collapsed",
+)
 view.catalog(list(cards.catalog().values()), kind or "all")
