@@ -1,4 +1,4 @@
-"""Vectors of passages by content: ``var/kb/vectors.db``, one row per (model, kind, text), the oldest leave first.
+"""Vectors of passages by content: ``var/kb/vectors.db``, one row per (model, kind, arithmetic, text), the oldest leave first.
 
 It only saves work: whatever is wrong with it is logged, and the vectors are computed again.
 """
@@ -20,11 +20,15 @@ LIMIT = 300_000  # vectors; half a gigabyte of 384 dimensions
 _MANY = 500  # keys in one query
 
 
-def keys(model: str, kind: str, texts: Iterable[str]) -> list[bytes]:
-    """What vectors are kept under; another set of weights under the same name has other keys."""
+def keys(model: str, kind: str, texts: Iterable[str], arithmetic: str) -> list[bytes]:
+    """What vectors are kept under; another set of weights under the same name has other keys.
+
+    Args:
+        arithmetic: what this machine computes in: moved to another one, ``var/`` yields what that one would compute.
+    """
     weights = sorted(store.directory(cards.card(model)).glob("*.safetensors"))
     about = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in weights]
-    head = hashlib.sha256(f"{model} {about} {kind}".encode()).digest()
+    head = hashlib.sha256(f"{model} {about} {kind} {arithmetic}".encode()).digest()
     return [hashlib.sha256(head + text.encode("utf-8", "surrogatepass")).digest() for text in texts]
 
 

@@ -60,14 +60,15 @@ def test_what_was_embedded_is_not_embedded_again(encoded: list[str]) -> None:
 
 
 def test_another_side_or_other_weights_share_nothing(embedder: ModelCard) -> None:
-    (one,), (two,) = (vector_cache.keys(embedder.name, kind, ["x"]) for kind in ("passage", "query"))
-    assert one != two
+    ways = [("passage", "float32"), ("query", "float32"), ("passage", "bfloat16")]
+    one, *others = (vector_cache.keys(embedder.name, kind, ["x"], way) for kind, way in ways)
+    assert one not in others
     from core.models import store
 
     weights = next(store.directory(embedder).glob("*.safetensors"))
     about = weights.stat()
     os.utime(weights, ns=(about.st_atime_ns, about.st_mtime_ns + 1))  # as after another download
-    assert vector_cache.keys(embedder.name, "passage", ["x"]) != [one]
+    assert vector_cache.keys(embedder.name, "passage", ["x"], "float32") != one
 
 
 @pytest.mark.parametrize("length", [1, 3, 9])
