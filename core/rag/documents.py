@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from core import encodings
 from core.errors import UserError
-from core.rag.readers import archives, encodings, markdown
+from core.rag.readers import archives, markdown
 from core.rag.readers.blocks import Block, Unreadable
 from core.settings import settings
 
@@ -262,7 +263,7 @@ def _read(data: bytes, name: str) -> Document:
         if kind == "zip":
             raise Unreadable("nested")
         blocks, notes = _blocks(data, kind)
-    except Unreadable as problem:
+    except (Unreadable, encodings.Undecodable) as problem:
         raise _error(str(problem), name) from problem
     except Exception as error:  # whatever a format's library stumbles over is this file's fault; the log has it
         log.info("could not read %s as %s", name, kind, exc_info=True)

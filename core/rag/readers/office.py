@@ -8,7 +8,8 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from core.rag.readers import encodings, markdown
+from core import encodings
+from core.rag.readers import markdown
 from core.rag.readers.blocks import Block, Unreadable, table
 
 logging.getLogger("bs4.dammit").setLevel(logging.ERROR)  # it would tell a terminal of every odd byte

@@ -6,8 +6,6 @@ common characters in a first level of their own (GB 2312 bytes B0A1–D7F9, Big5
 
 import re
 
-from core.rag.readers.blocks import Unreadable
-
 _BOMS = [(b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32")]
 _BOMS += [(b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")]
 # The most frequent characters of running text, in both scripts; about a third of any real text.
@@ -22,11 +20,15 @@ _FREQUENT = frozenset(
 )
 
 
+class Undecodable(ValueError):
+    """No encoding gives a plausible text; its word is "encoding"."""
+
+
 def decode(data: bytes) -> tuple[str, str]:
     """The text in ``data`` and the name of its encoding.
 
     Raises:
-        Unreadable: "encoding" when no encoding gives a plausible text.
+        Undecodable: when no encoding gives a plausible text.
     """
     for bom, name in _BOMS:
         if data.startswith(bom):
@@ -46,7 +48,7 @@ def decode(data: bytes) -> tuple[str, str]:
     ]
     best = max(scored, default=(0.0, "", ""))
     if best[0] < 0.5:
-        raise Unreadable("encoding")
+        raise Undecodable("encoding")
     return best[2], best[1]
 
 
@@ -55,9 +57,9 @@ def _strict(data: bytes, encoding: str) -> tuple[str, str]:
     try:
         text = data[: len(data) - len(data) % unit].decode(encoding)
     except UnicodeDecodeError as error:
-        raise Unreadable("encoding") from error
+        raise Undecodable("encoding") from error
     if encoding.endswith(("-le", "-be")) and sum(c.isprintable() or c.isspace() for c in text) < 0.95 * len(text):
-        raise Unreadable("encoding")
+        raise Undecodable("encoding")
     return text, encoding
 
 

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from core.rag.readers.blocks import Unreadable
-from core.rag.readers.encodings import decode
+from core.encodings import Undecodable, decode
 from core.settings import ROOT
 from tests.helpers.documents import SIMPLIFIED, TRADITIONAL
 
@@ -93,9 +92,9 @@ def test_a_text_cut_inside_its_last_character_loses_only_that() -> None:
 
 def test_noise_is_refused() -> None:
     noise = bytes((i * 37 + 129) % 127 + 128 for i in range(400))
-    with pytest.raises(Unreadable, match="encoding"):
+    with pytest.raises(Undecodable, match="encoding"):
         decode(noise)
-    with pytest.raises(Unreadable, match="encoding"):
+    with pytest.raises(Undecodable, match="encoding"):
         decode(
             json.dumps("한국어 문서입니다. 이 문서는 여기에서 읽을 수 없습니다.", ensure_ascii=False).encode("euc-kr")
         )
