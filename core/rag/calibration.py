@@ -21,7 +21,7 @@ from core.rag import embedding, fusion, knowledge
 from core.rag.bases import View
 from core.rag.lexical import Lexical
 
-FORMAT = 1  # raise it when terms, formula or probes change: what is kept is made again
+FORMAT = 2  # raise it when terms, formula or probes change: what is kept is made again
 SENTENCES, ROWS, WIDTH = 32, 1000, 10
 DEVIATIONS = 2.25  # of the probes' best scores, above their median
 NOTHING = -1.0  # every cosine reaches it

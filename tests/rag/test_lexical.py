@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.rag.lexical import K1, B, Lexical, terms
+from core.rag.lexical import K1, B, Lexical, asked, terms
 
 TEXTS = ["the fox jumps over the dog", "the dog sleeps", "广州塔在广州", "", "珠江流过广州 the river"]
 
@@ -23,10 +23,22 @@ def plain(query: str, text: str, texts: list[str]) -> float:
     return score
 
 
-@pytest.mark.parametrize("query", ["the dog", "dog dog fox", "广州", "广州塔 the", "nothing here", "", "？！"])
-def test_scores_are_those_of_the_formula(query: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "counted"),
+    [
+        ("the dog", "dog"),
+        ("dog dog fox", "dog dog fox"),
+        ("广州", "广州"),
+        ("广州塔 the", "广州塔"),
+        ("the", "the"),
+        ("nothing here", "nothing here"),
+        ("", ""),
+        ("？！", ""),
+    ],
+)
+def test_scores_are_those_of_the_formula(query: str, counted: str) -> None:
     index = Lexical.build(TEXTS)
-    expected = [plain(query, text, TEXTS) for text in TEXTS]
+    expected = [plain(counted, text, TEXTS) for text in TEXTS]
     assert index.scores(query).tolist() == pytest.approx(expected, abs=1e-5)
     best = sorted((i for i, score in enumerate(expected) if score > 0), key=lambda i: (-expected[i], i))
     assert [row for row, _ in index.search(query, 10)] == best
@@ -45,6 +57,13 @@ def test_terms_of_both_scripts() -> None:
     assert terms("塔 カタカナ 한국어") == ["塔", "カタ", "タカ", "カナ", "한국", "국어"]
     assert terms("snake_case naïve Straße") == ["snake", "case", "naïve", "straße"]
     assert terms("，。!?") == []
+
+
+def test_what_only_makes_a_question_of_it_is_not_looked_up() -> None:
+    assert asked("广州塔有多高？") == ["广州", "州塔", "高"]
+    assert asked("When was the tower opened, and by whom?") == ["tower", "opened"]
+    assert asked("Theory of isomorphism") == ["theory", "isomorphism"]  # no parts of words
+    assert asked("是什么") == terms("是什么")  # nothing else is left to look up
 
 
 def test_a_share_is_between_nothing_and_all() -> None:
