@@ -1,0 +1,217 @@
+"""Write train.jsonl and test.jsonl: a Chinese passage, a question on it -> a span of the passage, or a refusal.
+
+Run ``python make.py``. Seeded, standard library only: the same files, byte for byte, every time. What is said and
+asked is in frames/*.toml, one file per domain; the words are in lexicon.toml. A frame's text is read like this:
+
+    a line              one sentence of the passage; the first one introduces the subject, named {a}
+    ? Q1|Q2 => answer   phrasings of one question on the sentence above, and its answer, a span of that sentence
+    {kind:x}            a new word of that kind (generators.py, lexicon.toml), called x from here on
+    {x}                 the word called x; {kind} a word without a name; {x=one|two} one of these wordings, called x
+
+Frames with ``split = "test"`` are seen in the test only, so its figure is about sentences never trained on.
+"""
+
+import json
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from generators import Words  # noqa: E402 (a neighbour, found wherever the script is started from)
+
+REFUSAL = "文中没有提到。"
+UNANSWERABLE = 0.11  # share of rows whose passage does not say
+OTHER_SUBJECT = 0.2  # share of those that ask about somebody else, rather than about a sentence left out
+DISTRACTED = 0.3  # share of passages that also speak of another subject
+PER_PASSAGE = (1, 1, 2, 2, 3)  # how many questions a passage gets
+LENGTHS = (60, 260, 150)  # characters of a passage before a distractor: least, most, mode
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing that is asked: its phrasings and its answer, still with slots."""
+
+    phrasings: tuple[str, ...]
+    answer: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Sentences on one subject, still with slots, each with its questions."""
+
+    name: str
+    test: bool
+    shuffle: bool
+    sentences: tuple[tuple[str, tuple[Question, ...]], ...]
+
+    @property
+    def domain(self) -> str:
+        """The file it stands in."""
+        return self.name.split("/")[0]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A frame about one invented subject: its sentences, what is asked on each, and the words that were drawn."""
+
+    frame: Frame
+    subject: str
+    sentences: tuple[str, ...]
+    asked: tuple[tuple[int, tuple[str, ...], str], ...]  # sentence, phrasings, answer
+
+    def ambiguous(self, sentence: int, answer: str, kept: list[int]) -> bool:
+        """Whether the answer also stands in another sentence that was kept, or twice in its own."""
+        return any(self.sentences[i].count(answer) > (i == sentence) for i in kept)
+
+
+def read_frames() -> list[Frame]:
+    """Every frame of frames/*.toml, in order of file and place."""
+    frames = []
+    for path in sorted((HERE / "frames").glob("*.toml")):
+        for entry in tomllib.loads(path.read_text(encoding="utf-8"))["frame"]:
+            sentences: list[tuple[str, list[Question]]] = []
+            for line in entry["text"].strip().splitlines():
+                if line.startswith("?"):
+                    phrasings, answer = line[1:].split("=>")
+                    question = Question(tuple(p.strip() for p in phrasings.split("|")), answer.strip())
+                    sentences[-1][1].append(question)
+                else:
+                    sentences.append((line.strip(), []))
+            frames.append(
+                Frame(
+                    name=f"{path.stem}/{entry['name']}",
+                    test=entry.get("split") == "test",
+                    shuffle=entry.get("shuffle", False),
+                    sentences=tuple((text, tuple(questions)) for text, questions in sentences),
+                )
+            )
+    return frames
+
+
+def fill(rng: Random, frame: Frame) -> Filled:
+    """The frame with words in its slots."""
+    words = Words(rng)
+    sentences = tuple(words.fill(text) for text, _ in frame.sentences)
+    asked = [
+        (i, tuple(words.fill(p) for p in question.phrasings), words.fill(question.answer))
+        for i, (_, questions) in enumerate(frame.sentences)
+        for question in questions
+    ]
+    for i, _, answer in asked:
+        if answer not in sentences[i]:
+            raise ValueError(f"{frame.name}: {answer!r} is not in {sentences[i]!r}")
+    return Filled(frame, words.values["a"], sentences, tuple(asked))
+
+
+def choose_sentences(rng: Random, filled: Filled) -> list[int]:
+    """The sentences a passage keeps, in its order: the first, then others until it is long enough."""
+    least, most, mode = LENGTHS
+    target = rng.triangular(least, most, mode)
+    rest = list(range(1, len(filled.sentences)))
+    rng.shuffle(rest)
+    kept, length = [0], len(filled.sentences[0])
+    for i in rest:
+        if length + len(filled.sentences[i]) / 2 > target:
+            break
+        kept.append(i)
+        length += len(filled.sentences[i])
+    return kept if filled.frame.shuffle else sorted(kept)
+
+
+def other_subject(rng: Random, filled: Filled, frames: list[Frame]) -> tuple[Filled, str]:
+    """Another subject, mostly of the same frame or domain, and one or two sentences on it."""
+    same = [f for f in frames if f.domain == filled.frame.domain]
+    pool = rng.choices(([filled.frame], same, frames), (50, 35, 15))[0]
+    other = fill(rng, rng.choice(pool))
+    text = other.sentences[0]
+    if len(text) < 60 and len(other.sentences) > 1:
+        text += other.sentences[rng.randrange(1, len(other.sentences))]
+    return other, text
+
+
+def restyle(rng: Random, row: dict) -> dict:
+    """The row with the other quotation marks, or the question without its mark, now and then."""
+    if rng.random() < 0.15:
+        marks = str.maketrans("“”", "「」")
+        row |= {key: row[key].translate(marks) for key in ("context", "question", "answer")}
+    if rng.random() < 0.06:
+        row["question"] = row["question"].rstrip("？") + rng.choice(("", "?"))
+    return row
+
+
+def rows_of(rng: Random, frame: Frame, frames: list[Frame]) -> list[dict]:
+    """One passage of the frame with one to three questions; fewer, even none, where the answer would be ambiguous."""
+    filled = fill(rng, frame)
+    kept = choose_sentences(rng, filled)
+    own = "".join(filled.sentences[i] for i in kept)
+    blocks, other, beside = [own], None, ""
+    if rng.random() < DISTRACTED:
+        other, beside = other_subject(rng, filled, frames)
+        blocks.insert(rng.randrange(2), beside)
+        if other.subject in own or filled.subject in beside:
+            return []
+    context = "".join(blocks)
+
+    def row(phrasings: tuple[str, ...], answer: str, answerable: bool = True) -> dict:
+        made = {"context": context, "question": rng.choice(phrasings), "answer": answer, "answerable": answerable}
+        return restyle(rng, made | {"frame": frame.name})
+
+    rows: list[dict] = []
+    for i, phrasings, answer in rng.sample(filled.asked, len(filled.asked)):
+        if len(rows) == rng.choice(PER_PASSAGE):
+            break
+        named = tuple(p for p in phrasings if filled.subject in p) if beside else phrasings
+        if not named or i not in kept or answer in beside or filled.ambiguous(i, answer, kept):
+            continue
+        rows.append(row(named, answer))
+    if rows and rng.random() < UNANSWERABLE * 1.75:  # per passage; a passage has 1.75 rows on average
+        rows = rows[:-1] + unanswerable(rng, filled, kept, context, other, row)
+    return rows
+
+
+def unanswerable(rng, filled, kept, context, other, row) -> list[dict]:
+    """A row the passage does not answer, if there is one: on a sentence left out, or on somebody not spoken of."""
+    if rng.random() < OTHER_SUBJECT and other is None:
+        stranger = fill(rng, filled.frame)
+        asked = [(p, answer) for _, p, answer in stranger.asked]
+        name = stranger.subject
+    else:
+        asked = [(p, answer) for i, p, answer in filled.asked if i not in kept]
+        name = filled.subject
+    asked = [(tuple(p for p in phrasings if name in p), answer) for phrasings, answer in asked if answer not in context]
+    asked = [(phrasings, answer) for phrasings, answer in asked if phrasings]
+    return [row(rng.choice(asked)[0], REFUSAL, False)] if asked else []
+
+
+def build_split(rng: Random, frames: list[Frame], size: int) -> list[dict]:
+    """So many rows, the frames taking turns, none twice."""
+    rows: list[dict] = []
+    seen = set()
+    while len(rows) < size:
+        for frame in frames:
+            for row in rows_of(rng, frame, frames):
+                key = row["context"], row["question"]
+                if key not in seen:
+                    seen.add(key)
+                    rows.append(row)
+    rows = rows[:size]
+    rng.shuffle(rows)
+    return rows
+
+
+def build(seed: int = 2024, train: int = 6000, test: int = 300) -> tuple[list[dict], list[dict]]:
+    """The rows of train and of test."""
+    frames = read_frames()
+    learnt = build_split(Random(seed), [f for f in frames if not f.test], train)
+    held_out = build_split(Random(seed + 1), [f for f in frames if f.test], test)
+    return learnt, held_out
+
+
+if __name__ == "__main__":
+    for split, rows in zip(("train", "test"), build(), strict=True):
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (HERE / f"{split}.jsonl").write_text("".join(lines), encoding="utf-8")
