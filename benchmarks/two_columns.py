@@ -20,7 +20,7 @@ QUESTION, TOKENS, ROUNDS = "What is Llama 2?", 64, 9
 def main() -> None:
     """Print {"ratio", "one_answer_seconds", "two_answers_seconds", …} as JSON."""
     engine, card = Engine(), store.default_generator()
-    passages = [passage.text for passage in retrieval.search("llama2", QUESTION, card.passages)]
+    passages = [passage.as_dict() for passage in retrieval.search("llama2", QUESTION, card.passages)]
     options = Options(max_new_tokens=TOKENS, min_new_tokens=TOKENS)
 
     def seconds(arms: list[Arm]) -> float:

@@ -110,6 +110,43 @@ def score_bars(
     return figure
 
 
+def evidence(
+    points: Sequence[tuple[float, str]], threshold: float, labels: dict[str, str], colors: tuple[str, str], ink: str
+) -> Any:
+    """Scores by rank as points, and the line that the best must reach.
+
+    Scores of this kind have no meaningful zero, so that points on a cut axis are honest where bars would not be.
+
+    Args:
+        points: (score, text on hover), best first.
+        labels: texts under "title", "subtitle", "rank", "score".
+        colors: of points at or above the threshold, and below it (hollow).
+        ink: colour of the line.
+    """
+    figure = _figure(labels["title"], labels["subtitle"], 320)
+    reached = [score >= threshold for score, _ in points]
+    figure.add_scatter(
+        x=list(range(1, len(points) + 1)),
+        y=[score for score, _ in points],
+        text=[text for _, text in points],
+        mode="markers",
+        marker={
+            "size": 11,
+            "color": [colors[0] if above else colors[1] for above in reached],
+            "symbol": ["circle" if above else "circle-open" for above in reached],
+            "line": {"width": 2},
+        },
+        hovertemplate="%{text}<br>%{y:.3f}<extra></extra>",
+        cliponaxis=False,
+        showlegend=False,
+    )
+    figure.add_hline(y=threshold, line={"color": ink, "width": 1.5, "dash": "dash"})
+    figure.update_layout(hovermode="closest", margin={"l": 56, "r": 16, "t": 86, "b": 50})
+    figure.update_xaxes(title=labels["rank"], dtick=1, range=[0.5, len(points) + 0.5], showgrid=False, fixedrange=True)
+    figure.update_yaxes(title=labels["score"], gridcolor=GRID, fixedrange=True)
+    return figure
+
+
 def ranks(
     candidates: Sequence[dict[str, Any]], stages: Sequence[str], labels: dict[str, str], colors: tuple[str, str]
 ) -> Any:

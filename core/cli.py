@@ -5,12 +5,12 @@ import sys
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from core import cli_kb, cli_models, jobs
-from core.cli_output import Json, complain, count, note, show, table
+from core.cli_output import Json, MultiQuery, complain, count, note, show, table
 from core.errors import UserError, fill, sentence
 from core.models import cards, store
 
@@ -97,6 +97,8 @@ def ask(
     model: Annotated[str, typer.Option(help="Catalog name of the model.")] = "",
     adapter: Annotated[str, typer.Option(help="Run whose adapter is used.")] = "",
     top_k: Annotated[int, typer.Option(min=0, help="Passages to read; 0: what suits the model.")] = 0,
+    rewrite: Annotated[bool, typer.Option("--rewrite", help="The model also writes a search query.")] = False,
+    multi_query: MultiQuery = 1,
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0, max=2, help="0: greedy, repeats exactly.")] = None,
     strategy: StrategyOption = Strategy.ZERO_SHOT,
@@ -105,7 +107,7 @@ def ask(
     """Ask a question, with or without a knowledge base, or both at once."""
     from core.generation import ask as asking
     from core.generation.engine import Engine, Options
-    from core.rag import retrieval
+    from core.rag import context, retrieval
     from core.training import runs
 
     if compare and not kb:
@@ -114,21 +116,30 @@ def ask(
     card = cards.card(name) if name else store.default_generator()
     path = runs.adapter(adapter, card.name) if adapter else None
     arms = [asking.Arm(use, adapter, path) for use in ([False, True] if compare else [bool(kb)])]
-    passages = [p.as_dict() for p in retrieval.search(kb, question, top_k or card.passages, count)] if kb else []
     options = Options.of(card, max_new_tokens=max_new_tokens, temperature=temperature)
-    texts = [passage["text"] for passage in passages]
-    answers = asking.submit(Engine(), card.name, question, arms, texts, options=options).result()
+    engine, passages, queries = Engine(), list[dict[str, Any]](), list[str]()
+    if kb:
+        write = asking.writer(engine, card.name) if rewrite or multi_query > 1 else None
+        search = retrieval.Settings(rewrite=rewrite, queries=multi_query)
+        found = retrieval.retrieve(kb, question, top_k or card.passages, search, count, write=write)
+        room = asking.room(card.name, question, (), options.max_new_tokens)
+        read = context.build(kb, found.passages, context.Room(*room) if room else None)
+        passages, queries = [passage.as_dict() for passage in read], found.queries
+    answers = asking.submit(engine, card.name, question, arms, passages, options=options).result()
     records = [asking.record(card.name, arm, a, passages) for arm, a in zip(arms, answers, strict=True)]
 
     def text() -> str:
         parts = []
         for record in records:
             parts.append(f"— {card.title}, {'with ' + kb if record['rag'] else 'without knowledge base'}")
+            if record["rag"] and not passages:
+                parts.append(f"(Nothing in {kb} is near enough to this question: answered without passages.)")
             parts.append(record["text"])
             parts += [f"  [{p['score']:.3f}] {p['source']}: {p['text'][:100]}" for p in record["passages"]]
         return "\n".join(parts)
 
-    show({"question": question, "answers": records}, as_json, text)
+    about = {"queries": queries, "found": bool(passages)} if kb else {}
+    show({"question": question, **about, "answers": records}, as_json, text)
 
 
 @app.command()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.cli_output import Json, count, note, show, table
-from core.errors import fill, sentence
+from core.cli_output import Json, MultiQuery, count, note, show, table
+from core.errors import UserError, fill, sentence
 
 if TYPE_CHECKING:
     from core.rag.indexing import Report
@@ -117,16 +117,33 @@ def kb_search(
     name: str,
     query: str,
     top_k: Annotated[int, typer.Option(min=1)] = 5,
-    stages: Annotated[bool, typer.Option(help="Show the rank at each stage of retrieval.")] = False,
+    stages: Annotated[bool, typer.Option("--stages", help="Show the rank at each stage of retrieval.")] = False,
+    width: Annotated[int, typer.Option(min=1, help="Candidates that each way of recall brings.")] = 50,
+    reranked: Annotated[int, typer.Option(min=1, help="Best of them that are reranked.")] = 20,
+    dense: Annotated[bool, typer.Option("--dense/--no-dense", help="Recall by meaning.")] = True,
+    lexical: Annotated[bool, typer.Option("--lexical/--no-lexical", help="Recall by words.")] = True,
+    rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="A closer look at the best.")] = True,
+    rewrite: Annotated[bool, typer.Option("--rewrite", help="The default model also writes a search query.")] = False,
+    multi_query: MultiQuery = 1,
     as_json: Json = False,
 ) -> None:
     """The passages that answer a question; none where the knowledge base has nothing about it."""
     from dataclasses import asdict
 
+    from core.generation import ask
+    from core.generation.engine import Engine
+    from core.models import store
     from core.rag import retrieval
 
-    found = retrieval.retrieve(name, query, top_k, progress=count)
-    report: dict[str, Any] = {"results": [passage.as_dict() for passage in found.passages], "found": found.found}
+    if not (dense or lexical):
+        raise UserError("Nothing recalls.", "Leave one of --no-dense and --no-lexical out.")
+    chosen = retrieval.Settings(
+        dense, lexical, rerank, width=width, reranked=reranked, rewrite=rewrite, queries=multi_query
+    )
+    write = ask.writer(Engine(), store.default_generator().name) if rewrite or multi_query > 1 else None
+    found = retrieval.retrieve(name, query, top_k, chosen, count, write=write)
+    results = [passage.as_dict() for passage in found.passages]
+    report: dict[str, Any] = {"results": results, "found": found.found, "queries": found.queries}
     rows = [
         {"score": p.score, **(p.ranks if stages else {}), "source": p.source, "text": p.text[:100]}
         for p in found.passages
@@ -139,7 +156,8 @@ def kb_search(
         if not rows:
             return f"Nothing about that: best {found.evidence:.3f}, threshold {found.threshold:.3f}."
         spent = "  ".join(f"{stage} {1000 * seconds:.0f} ms" for stage, seconds in found.seconds.items())
-        return table(rows, list(rows[0])) + (f"\n{spent}" if stages else "")
+        asked = "".join(f"searched for: {query}\n" for query in found.queries if len(found.queries) > 1)
+        return asked + table(rows, list(rows[0])) + (f"\n{spent}" if stages else "")
 
     show(report, as_json, text)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+MultiQuery = Annotated[int, typer.Option("--multi-query", min=1, max=5, help="Ways to ask, searched for together.")]
 
 
 def complain(message: str, hint: str = "") -> None:

@@ -1,13 +1,19 @@
 """One question to one or several arms at once: the step from retrieved passages to a batch for the engine."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
 from core.generation import prompts
 from core.generation.engine import Answer, Engine, Generation, Options, Request
+from core.models import IMPORTING, cards, loading, store
+
+History = Sequence[tuple[str, str]]
+"""The earlier (question, answer) pairs of a conversation, oldest first."""
+REWRITING = 64  # tokens of a rewritten question, or of a few
 
 
 @dataclass(frozen=True)
@@ -32,26 +38,71 @@ def submit(
     model: str,
     question: str,
     arms: Sequence[Arm],
-    passages: Sequence[str] = (),
-    histories: Sequence[Sequence[tuple[str, str]]] | None = None,
+    passages: Sequence[dict[str, Any]] = (),
+    histories: Sequence[History] | None = None,
     options: Options | None = None,
 ) -> Generation:
     """Ask all arms in one batch.
 
     Args:
-        passages: what the arms with a knowledge base read before they answer.
-        histories: per arm, the earlier (question, answer) pairs of its own conversation.
+        passages: what the arms with a knowledge base read before they answer (keys text, source, heading).
+        histories: per arm, its own conversation so far.
 
     Raises:
         UserError: the question is empty.
     """
     if not question.strip():
         raise UserError("The question is empty.", "Type a question.")
+    context = prompts.with_context(question, prompts.reading(question, passages, cards.card(model).source_tags))
     requests = []
     for arm, history in zip(arms, histories or [()] * len(arms), strict=True):
-        asked = prompts.with_context(question, passages) if arm.rag else question
+        asked = context if arm.rag else question
         requests.append(Request(prompts.conversation(asked, history), arm.adapter_path))
     return engine.submit(model, requests, options)
+
+
+def room(
+    model: str, question: str, history: History, max_new_tokens: int
+) -> tuple[int, Callable[[dict[str, Any]], int]] | None:
+    """How much of passages the model can read beside question, history and answer.
+
+    Returns:
+        Tokens, and a function that counts those of a passage as it stands in the prompt; None while the model is not
+        on disk, so that its tokenizer is not at hand.
+    """
+    card = cards.card(model)
+    if not store.is_ready(card):
+        return None
+    tokenizer, config = _tokenizer(model, store.directory(card))
+    # An empty passage leaves the frame of a prompt with passages.
+    messages = prompts.conversation(prompts.with_context(question, [""]), history)
+    tokens = prompts.room_for_passages(tokenizer, messages, prompts.longest_prompt(config, max_new_tokens))
+
+    def count(passage: dict[str, Any]) -> int:
+        [text] = prompts.reading(question, [passage], card.source_tags)
+        return prompts.count(tokenizer, text + "\n")
+
+    return tokens, count
+
+
+@lru_cache(maxsize=2)
+def _tokenizer(model: str, folder: Path) -> tuple[Any, Any]:
+    """The model's tokenizer and configuration, without its weights."""
+    tokenizer = loading.load_tokenizer(folder, cards.card(model))
+    with IMPORTING:
+        from transformers import AutoConfig
+
+        return tokenizer, AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def writer(engine: Engine, model: str) -> Callable[[str], str]:
+    """The base model as a function from an instruction to what it writes, greedily and briefly."""
+
+    def write(instruction: str) -> str:
+        rows = [Request(prompts.conversation(instruction))]
+        return engine.submit(model, rows, Options(max_new_tokens=REWRITING)).result()[0].text
+
+    return write
 
 
 def record(model: str, arm: Arm, answer: Answer, passages: Sequence[dict[str, Any]]) -> dict[str, Any]:

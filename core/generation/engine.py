@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
-from core.generation.prompts import Message, encode_within
+from core.generation.prompts import Message, encode_within, longest_prompt
 from core.models import IMPORTING, cards, loading, memory, placement
 from core.models.cards import ModelCard
 
@@ -253,10 +253,7 @@ class Engine:
 
     def _batch(self, requests: list[Request], options: Options) -> Any:
         """Padded ids and mask of all rows, shape (rows, longest prompt)."""
-        config = self._model.config
-        limit = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 4096
-        if not config.is_encoder_decoder:  # else the answer has positions of its own
-            limit -= options.max_new_tokens
+        limit = longest_prompt(self._model.config, options.max_new_tokens)
         try:
             rows = [encode_within(self._tokenizer, request.messages, limit) for request in requests]
         except ValueError as error:

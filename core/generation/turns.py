@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors import UserError
@@ -17,8 +17,18 @@ from core.generation.chats import Chat
 from core.generation.engine import Engine, Generation, Options
 
 SAVE_EVERY = 2.0  # seconds between two savings of a text that is still growing
-Retrieve = Callable[[Callable[[int, int], None]], list[dict[str, Any]]]
-"""Given a progress callback (done, total) of a first indexing, returns the passages as dictionaries."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a retrieval brought: the passages as dictionaries, and the queries it really searched with."""
+
+    passages: list[dict[str, Any]]
+    queries: list[str] = field(default_factory=list)
+
+
+Retrieve = Callable[[Callable[[int, int], None]], Found]
+"""Given a progress callback (done, total) of a first indexing, returns what was found."""
 Cite = Callable[[str, Sequence[str]], list[dict[str, Any]]]
 """Given an answer and the passages' texts, returns its sentences with the passage behind each."""
 
@@ -45,7 +55,7 @@ class Turn:
     def __init__(self, engine: Engine, chat: Chat, question: Question) -> None:
         self.chat, self.question = chat, question
         self.stage: tuple[str, float] = ("search" if question.retrieve else "queue", 0.0)
-        self.passages: list[dict[str, Any]] = []
+        self.found: Found | None = None  # until the search is done, and without one
         self.error: BaseException | None = None
         self._engine = engine
         self._generation: Generation | None = None
@@ -61,6 +71,11 @@ class Turn:
     @property
     def done(self) -> bool:
         return self._done.is_set()
+
+    @property
+    def passages(self) -> list[dict[str, Any]]:
+        """What the arms with a knowledge base read."""
+        return self.found.passages if self.found else []
 
     @property
     def answers(self) -> list[dict[str, Any]]:
@@ -106,12 +121,12 @@ class Turn:
     def _answer(self) -> None:
         question = self.question
         if question.retrieve:
-            self.passages = question.retrieve(self._indexing)
+            self.found = question.retrieve(self._indexing)
+            self._entry["queries"] = self.found.queries
         if self._stop.is_set():
             return
-        texts = [passage["text"] for passage in self.passages]
         self._generation = ask.submit(
-            self._engine, question.model, question.text, question.arms, texts, self._histories, question.options
+            self._engine, question.model, question.text, question.arms, self.passages, self._histories, question.options
         )
         if self._stop.is_set():  # pressed while the batch was being submitted
             self._generation.stop()
@@ -120,6 +135,7 @@ class Turn:
         self._generation.result()
         self._keep()
         if question.cite and self.passages:
+            texts = [passage["text"] for passage in self.passages]
             self._cited = [question.cite(answer.text, texts) for answer in self._generation.answers]
 
     def _indexing(self, done: int, total: int) -> None:

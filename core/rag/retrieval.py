@@ -1,16 +1,16 @@
-"""A question → passages: recall by meaning and by words, fusion, a closer look at the best, and the threshold.
+"""A question → passages: queries, recall by meaning and by words, fusion, a closer look at the best, and the threshold.
 
 Every stage can be switched off, and every candidate keeps its rank and score per stage and why it was left out.
 """
 
-import re
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from core.errors import UserError
-from core.rag import calibration, context, embedding, fusion, knowledge, rerank
+from core.rag import calibration, context, embedding, fusion, knowledge, queries, rerank
 from core.rag.bases import Row, View
 
 STAGES = ("dense", "lexical", "fused", "rerank")
@@ -46,6 +46,8 @@ class Settings:
     width: int = 50  # candidates that each way of recall brings
     reranked: int = 20  # best of the fused ones that are reranked
     threshold: bool = True  # nothing is given for a question that the base has nothing about
+    rewrite: bool = False  # a model puts the question as a search query, or a follow-up as one that stands alone
+    queries: int = 1  # ways to ask, searched for together; beyond the first by a model, or without question words
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,11 @@ class Retrieval:
     Attributes:
         passages: at most top_k, best first; none where ``found`` is False.
         candidates: all rows that a stage brought, in the last stage's order.
-        seconds: by stage (embed, dense, lexical, fused, rerank) and in all ("total"); dense and lexical run at once.
-        found: the best fused score (``evidence``) reaches the base's threshold.
+        seconds: by stage (queries, embed, dense, lexical, fused, rerank) and in all ("total"); dense and lexical run at
+            once, several queries one after the other.
+        found: the best fused score of any query (``evidence``) reaches the base's threshold for that query.
         reranker: catalog name of the cross-encoder, "sentences", or "" without that stage.
+        queries: what was really searched for, the leading one first.
     """
 
     passages: list[Passage]
@@ -86,6 +90,7 @@ class Retrieval:
     threshold: float
     evidence: float
     reranker: str = ""
+    queries: list[str] = field(default_factory=list)
 
 
 def search(name: str, query: str, top_k: int = 3, progress: Callable[[int, int], None] | None = None) -> list[Passage]:
@@ -96,8 +101,7 @@ def search(name: str, query: str, top_k: int = 3, progress: Callable[[int, int],
     Raises:
         UserError: no such knowledge base, or an empty question.
     """
-    found = retrieve(name, query, top_k, progress=progress).passages
-    return context.build(found, lambda document: knowledge.document_text(name, document))
+    return context.build(name, retrieve(name, query, top_k, progress=progress).passages)
 
 
 def retrieve(
@@ -106,11 +110,15 @@ def retrieve(
     top_k: int = 3,
     settings: Settings | None = None,
     progress: Callable[[int, int], None] | None = None,
+    history: Sequence[str] = (),
+    write: queries.Write | None = None,
 ) -> Retrieval:
     """Take a question through the stages.
 
     Args:
         progress: told (chunks done, chunks in all) while a shipped base is indexed first.
+        history: the questions before, oldest first: a follow-up is searched for with its subject.
+        write: the model that rewrites, where the settings ask for that.
 
     Raises:
         UserError: no such knowledge base, or an empty question.
@@ -119,37 +127,39 @@ def retrieve(
         raise UserError("The question is empty.", "Type a question.")
     chosen = settings or Settings()
     chosen = replace(chosen, dense=chosen.dense or not chosen.lexical, width=max(chosen.width, top_k))
+    began = time.perf_counter()
+    asked = queries.plan(query.strip(), history, write, chosen.rewrite, chosen.queries)
+    planned = time.perf_counter() - began
     while True:
         seen = knowledge.view(base, progress)
         try:
-            return _retrieve(seen, query.strip(), top_k, chosen)
+            return _retrieve(seen, asked, top_k, chosen, planned)
         except UserError:
             if knowledge.version(base) == seen.version:
                 raise  # else: it was changed in the middle, and the next look sees it whole
 
 
-def _retrieve(seen: View, query: str, top_k: int, chosen: Settings) -> Retrieval:
+def _retrieve(seen: View, asked: list[str], top_k: int, chosen: Settings, planned: float) -> Retrieval:
     known = calibration.prepared(seen)
     began = time.perf_counter()
-    found = fusion.recall(
-        seen,
-        known.lexical,
-        known.spread,
-        query,
-        (lambda: embedding.embed([query], "query", seen.embedder)[0]) if chosen.dense else None,
-        chosen.width,
-        chosen.lexical,
-    )
+    founds = _recall(seen, known, asked, chosen)
+    found = queries.unite(founds)
     order, scores, reranker = found.order(), dict[int, float](), ""
     if chosen.rerank and order:
         start = time.perf_counter()
         few = order[: max(chosen.reranked, top_k)]
-        reranker, scores = _rerank(seen, known, found, query, few)
+        reranker, scores = _rerank(seen, known, found, asked[0], few)
         order = [*sorted(few, key=lambda row: (-scores[row], few.index(row))), *order[len(few) :]]
         found.seconds["rerank"] = time.perf_counter() - start
-    found.seconds["total"] = time.perf_counter() - began
-    threshold = known.threshold(query, chosen.dense, chosen.lexical)
-    enough = bool(order) and (not chosen.threshold or found.best >= threshold)
+    if chosen.rewrite or chosen.queries > 1:
+        found.seconds = {"queries": planned, **found.seconds}
+    found.seconds["total"] = time.perf_counter() - began + found.seconds.get("queries", 0.0)
+    # Each query has the threshold of its own script; the one that clears it by most speaks for all.
+    limits = [known.threshold(query, chosen.dense, chosen.lexical) for query in asked]
+    evidence, threshold = max(
+        ((one.best, limit) for one, limit in zip(founds, limits, strict=True)), key=lambda pair: pair[0] - pair[1]
+    )
+    enough = bool(order) and (not chosen.threshold or evidence >= threshold)
     ranks = _ranks(found, order, scores)
     candidates = [
         Candidate(
@@ -168,7 +178,18 @@ def _retrieve(seen: View, query: str, top_k: int, chosen: Settings) -> Retrieval
         for place, row in enumerate(order)
     ]
     passages = [_passage(seen.rows[c.row], c) for c in candidates if not c.dropped]
-    return Retrieval(passages, candidates, found.seconds, enough, threshold, found.best, reranker)
+    return Retrieval(passages, candidates, found.seconds, enough, threshold, evidence, reranker, asked)
+
+
+def _recall(seen: View, known: calibration.Prepared, asked: list[str], chosen: Settings) -> list[fusion.Recalled]:
+    """What each query brings; all are embedded in one batch, by whichever needs its vector first."""
+    vectors = functools.cache(lambda: embedding.embed(asked, "query", seen.embedder))
+
+    def one(number: int) -> fusion.Recalled:
+        embedded = (lambda: vectors()[number]) if chosen.dense else None
+        return fusion.recall(seen, known.lexical, known.spread, asked[number], embedded, chosen.width, chosen.lexical)
+
+    return [one(number) for number in range(len(asked))]
 
 
 def _rerank(
@@ -195,35 +216,3 @@ def _passage(row: Row, candidate: Candidate) -> Passage:
     score = candidate.scores["dense"] or 0.0
     place: dict[str, Any] = {"id": row.id, "page": row.page, "start": row.start, "end": row.end}
     return Passage(row.text, row.source, round(score, 4), row.heading, candidate.ranks, **place)
-
-
-_PRONOUN = re.compile(
-    r"[它他她其该此]|这[个些里座所家种位]?|那[个些里座所家种位时]"
-    r"|\b(?:it|its|they|them|their|this|that|these|those|he|she|his|her|him|there)\b",
-    re.IGNORECASE,
-)
-_FUNCTION = re.compile(
-    r"请问|请|介绍一下|介绍|说说|告诉我|什么时候|为什么|什么|怎么样|怎么|怎样|如何|多少|哪[些里个年座家位所]?|谁|几"
-    r"|吗|呢|吧|啊|是不是|有没有|是|有|在|的|了|和|与|及|还|又|也"
-    r"|\b(?:what|when|where|which|who|whom|whose|why|how|is|are|was|were|do|does|did|the|an?|of|in|on|at|to|for|and|or"
-    r"|by|with|tell|me|about|please|can|could|you|i|many|much|it|its|they|them|this|that)\b",
-    re.IGNORECASE,
-)
-
-
-def condense(history: Sequence[str], question: str) -> str:
-    """A follow-up question as one that stands alone, for retrieval only: the last question's content words before it.
-
-    Only where it needs them: it has a pronoun, or hardly a content word of its own. No model is asked.
-
-    Args:
-        history: the questions before, oldest first.
-    """
-    if not history:
-        return question
-    words = re.findall(r"\w+", _FUNCTION.sub(" ", _PRONOUN.sub(" ", question)))
-    size = sum(len(word) if ord(word[0]) > 0x2E80 else 2 for word in words)
-    if not _PRONOUN.search(question) and size > 3:
-        return question
-    before = " ".join(re.findall(r"[\w.+-]+", _FUNCTION.sub(" ", history[-1])))
-    return f"{before} {question}".strip()

@@ -8,18 +8,20 @@ from typing import Any
 import streamlit as st
 
 from core.errors import UserError
+from core.generation import ask as generation
 from core.generation import chats, turns
 from core.generation.ask import Arm
 from core.generation.engine import Engine, Options
 from core.generation.turns import Turn
 from core.models import cards, store
-from core.rag import citations, retrieval
+from core.rag import citations, context, retrieval
 from core.training import runs
 from core.ui import components
 from core.ui.i18n import seconds, t
 
 MODES = ("both", "without", "with")
 EXAMPLES = {"What is Llama 2?": "llama2", "介绍一下广州大学": "guangzhou"}  # question → knowledge base
+QUERIES = 3  # ways to ask, with multi-query
 REDRAW = 0.05  # seconds between two looks at a growing answer
 
 
@@ -29,11 +31,15 @@ def ask(engine: Engine, chat: chats.Chat, text: str, mode: str, kb: str, chosen:
     path = runs.adapter(adapter, model) if adapter else None
     uses = {"both": (False, True), "without": (False,), "with": (True,)}[mode]
 
-    # A follow-up like "and how large is it?" is searched for with what the question before was about.
-    wanted = retrieval.condense([turn["question"] for turn in chat["turns"]], text)
+    before, history = [turn["question"] for turn in chat["turns"]], chats.history(chat, rag=True)
+    search = retrieval.Settings(rewrite=chosen["rewrite"], queries=chosen["queries"])
+    write = generation.writer(engine, model) if chosen["rewrite"] or chosen["queries"] > 1 else None
 
-    def retrieve(progress: Any) -> list[dict[str, Any]]:
-        return [passage.as_dict() for passage in retrieval.search(kb, wanted, chosen["top_k"], progress)]
+    def retrieve(progress: Any) -> turns.Found:
+        found = retrieval.retrieve(kb, text, chosen["top_k"], search, progress, before, write)
+        room = generation.room(model, text, history, chosen["max_new_tokens"])
+        read = context.build(kb, found.passages, context.Room(*room) if room else None)
+        return turns.Found([passage.as_dict() for passage in read], found.queries)
 
     question = turns.Question(
         text,
@@ -94,11 +100,22 @@ def settings_popover() -> dict[str, Any]:
         top_k = st.slider(
             t("chat.top_k"), 1, 8, cards.card(model).passages, key="chat_top_k", help=t("chat.top_k_help")
         )
+        with st.expander(t("chat.search"), icon=":material/manage_search:"):
+            rewrite = st.toggle(t("chat.rewrite"), key="chat_rewrite", help=t("chat.rewrite_help"))
+            several = st.toggle(t("chat.multi_query"), key="chat_multi_query", help=t("chat.multi_query_help"))
         temperature = st.slider(
             t("chat.temperature"), 0.0, 1.5, 0.0, 0.1, key="chat_temperature", help=t("chat.temperature_help")
         )
         length = st.slider(t("chat.length"), 16, 512, 160, 16, key="chat_length")
-    return {"model": model, "adapter": adapter, "top_k": top_k, "temperature": temperature, "max_new_tokens": length}
+    return {
+        "model": model,
+        "adapter": adapter,
+        "top_k": top_k,
+        "rewrite": rewrite,
+        "queries": QUERIES if several else 1,
+        "temperature": temperature,
+        "max_new_tokens": length,
+    }
 
 
 def figures(answer: dict[str, Any]) -> str:
@@ -144,17 +161,31 @@ def columns(arms: list[str], key: str) -> list[Any]:
 def kept_turn(turn: dict[str, Any], key: str) -> None:
     """A finished turn: the question and its answers with figures and passages."""
     question(turn["question"])
+    searched(turn)
     if not turn["answers"]:
         st.caption(t("chat.unanswered"))
         return
+    read: list[dict[str, Any]] = next((answer["passages"] for answer in turn["answers"] if answer["passages"]), [])
     for answer, box in zip(turn["answers"], columns([arm_of(a) for a in turn["answers"]], key), strict=True):
         with box:
             components.chip(arm_of(answer), components.arm_label(arm_of(answer)))
-            st.markdown(components.cited_text(answer["text"], answer.get("cited", [])) or "…")
-            st.html(f'<div class="figures">{figures(answer)}</div>')
             if answer["rag"] and not answer["passages"]:
-                st.caption(t("chat.nothing_found"))
+                nothing_found()
+            marked = components.cited_text(answer["text"], answer.get("cited", []), read, turn.get("kb", ""))
+            st.markdown(marked or "…")
+            st.html(f'<div class="figures">{figures(answer)}</div>')
             components.passages(answer["passages"], turn.get("kb", ""))
+
+
+def searched(turn: dict[str, Any]) -> None:
+    """What was really searched for, where that is not the question as it was typed."""
+    if (queries := turn.get("queries", [])) and queries != [turn["question"]]:
+        st.caption(t("chat.searched", queries=components.plain(" · ".join(queries))))
+
+
+def nothing_found() -> None:
+    """The mark of an answer whose search found nothing, so that it comes from the model alone."""
+    st.info(t("chat.nothing_found"), icon=":material/search_off:")
 
 
 def watch(turn: Turn, key: str) -> None:
@@ -163,14 +194,23 @@ def watch(turn: Turn, key: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", wrap=False):
         question(asked.text)
         st.button(t("chat.stop"), icon=":material/stop_circle:", key="stop", on_click=turn.stop, type="primary")
-    places = []
+    places: list[tuple[Any, Any]] = []
+    marks: list[Any] = []
     for arm, box in zip(asked.arms, columns([arm.key for arm in asked.arms], key), strict=True):
         with box:
             components.chip(arm.key, components.arm_label(arm.key))
+            mark = st.empty()
             places.append((st.empty(), st.empty()))
+            if arm.rag:
+                marks.append(mark)
     shown: list[str] = [""] * len(places)
     while not turn.wait(REDRAW):
         answers = turn.answers
+        if turn.found and not turn.passages:
+            for mark in marks:
+                with mark:
+                    nothing_found()
+            marks = []
         for i, (text, line) in enumerate(places):
             answer = answers[i] if answers else None
             if answer and answer["text"]:

@@ -5,6 +5,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import streamlit as st
 
@@ -64,14 +65,34 @@ def model_text(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def cited_text(text: str, cited: Sequence[dict[str, Any]]) -> str:
-    """An answer as Markdown with a mark after each sentence: the number of its passage, or that none says it."""
-    marks = {None: f" :orange-badge[{t('chat.unsupported')}]"}
+def source_link(passage: dict[str, Any], kb: str) -> dict[str, str]:
+    """The parameters of the Knowledge page's address that open a passage's document at its place."""
+    return {"kb": kb, "document": passage["source"], "at": str(passage["start"])}
+
+
+def cited_text(text: str, cited: Sequence[dict[str, Any]], read: Sequence[dict[str, Any]] = (), kb: str = "") -> str:
+    """An answer as Markdown with a mark after each sentence: the number of its passage, or that none says it.
+
+    Args:
+        read: the passages, so that a number leads to its source in the knowledge base ``kb`` (in a tab of its own: the
+            conversation stays where it is).
+    """
+
+    def number(index: int) -> str:
+        badge = f":blue-badge[{index + 1}]"
+        if not kb or index >= len(read) or not read[index].get("end"):
+            return f" {badge}"
+        address = urlencode(
+            {**source_link(read[index], kb), "lang": st.session_state.get("language", "")}, quote_via=quote
+        )
+        return f" [{badge}](knowledge?{address})"
+
+    unsupported = f" :orange-badge[{t('chat.unsupported')}]"
     marked, at = "", 0
     for sentence in sorted(cited, key=lambda sentence: sentence["start"]):
         end = sentence["start"] + len(text[sentence["start"] : sentence["end"]].rstrip())
-        number = sentence["passage"]
-        marked += model_text(text[at:end]) + marks.get(number, f" :blue-badge[{(number or 0) + 1}]")
+        index = sentence["passage"]
+        marked += model_text(text[at:end]) + (unsupported if index is None else number(index))
         at = end
     return marked + model_text(text[at:])
 
@@ -96,7 +117,7 @@ def passages(found: list[dict[str, Any]], kb: str = "") -> None:
                     "pages/knowledge.py",
                     label=t("chat.open_source"),
                     icon=":material/open_in_new:",
-                    query_params={"kb": kb, "document": passage["source"], "at": str(passage["start"])},
+                    query_params=source_link(passage, kb),
                 )
 
 

@@ -2,6 +2,7 @@
 
 import html
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import streamlit as st
 
 from core import charts, files
 from core.evaluation import retrieval as evaluation
+from core.generation import ask as generation
+from core.models import store
 from core.rag import embedding, knowledge, retrieval
 from core.settings import settings
 from core.ui import components, resources, theme
@@ -17,6 +20,7 @@ from core.ui.i18n import seconds, show_error, t
 
 STAGES = ("dense", "lexical", "fused", "rerank")
 METRICS = ("hit@1", "hit@5", "mrr", "ndcg@10")
+QUERIES = 3  # ways to ask, with multi-query
 SHOWN = 15  # candidates drawn; the table has all of them
 SHORT = 90  # characters of a chunk in lists and on hover
 
@@ -30,18 +34,45 @@ def lab(name: str) -> None:
         t("knowledge.stages"), switches, default=switches, selection_mode="multi", key="lab_stages",
         format_func=lambda stage: t(f"knowledge.stage.{stage}"),
     )  # fmt: skip
-    count = right.number_input(t("knowledge.top_k"), 1, 10, 3, key="lab_top_k")
+    with right.popover(t("chat.settings"), icon=":material/tune:", width="stretch"):
+        options, count = _options(on)
     if not question.strip() or not on:
         return
     try:
         with st.spinner(t("knowledge.working")):
             _warm(knowledge.view(name).embedder)
-            options = retrieval.Settings(dense="dense" in on, lexical="lexical" in on, rerank="rerank" in on)
-            found = retrieval.retrieve(name, question, int(count), options)
+            write = generation.writer(resources.engine(), store.default_generator().name)
+            found = retrieval.retrieve(name, question, count, options, write=write)
     except Exception as error:
         show_error(error)
         return
     _found(found)
+
+
+def _options(on: list[str]) -> tuple[retrieval.Settings, int]:
+    """What the popover holds: how wide the stages are, how the question is put, and how many passages are wanted."""
+    default = retrieval.Settings()
+    count = st.number_input(t("knowledge.top_k"), 1, 10, 3, key="lab_top_k")
+    width = st.number_input(
+        t("knowledge.width"), 1, 500, default.width, key="lab_width", help=t("knowledge.width_help")
+    )
+    reranked = st.number_input(
+        t("knowledge.reranked"), 1, 200, default.reranked, key="lab_reranked", help=t("knowledge.reranked_help"),
+        disabled="rerank" not in on,
+    )  # fmt: skip
+    threshold = st.toggle(t("knowledge.apply_threshold"), True, key="lab_threshold")
+    rewrite = st.toggle(t("chat.rewrite"), key="lab_rewrite", help=t("chat.rewrite_help"))
+    several = st.toggle(t("chat.multi_query"), key="lab_multi_query", help=t("chat.multi_query_help"))
+    stages = {stage: stage in on for stage in ("dense", "lexical", "rerank")}
+    options = retrieval.Settings(
+        **stages,
+        width=width,
+        reranked=reranked,
+        threshold=threshold,
+        rewrite=rewrite,
+        queries=QUERIES if several else 1,
+    )
+    return options, count
 
 
 @st.cache_resource(show_spinner=False)
@@ -54,6 +85,8 @@ def _found(found: Any) -> None:
     if not found.found:
         words = t("knowledge.nothing", best=f"{found.evidence:.3f}", threshold=f"{found.threshold:.3f}")
         st.info(words, icon=":material/search_off:")
+    if len(found.queries) > 1:
+        st.caption(t("chat.searched", queries=components.plain(" · ".join(found.queries))))
     with st.container(horizontal=True, gap="large"):
         for stage, spent in found.seconds.items():
             st.metric(t(f"knowledge.stage.{stage}"), f"{1000 * spent:.0f} ms", width="content")
@@ -95,7 +128,30 @@ def _found(found: Any) -> None:
         components.chart(
             charts.ranks(rows[:SHOWN], ran, labels, (colors["base_rag"], colors["base"])), table, "lab-ranks"
         )
+    if rows:
+        _evidence(found, table)
+    why = Counter(row["dropped"] for row in rows)
+    st.caption(t("knowledge.outcome", candidates=len(rows), used=used, beyond=why["top_k"], below=why["threshold"]))
     st.dataframe(table, hide_index=True)
+
+
+def _evidence(found: retrieval.Retrieval, table: pd.DataFrame) -> None:
+    """The fused scores against the threshold that the best of them must reach."""
+    best = sorted(found.candidates, key=lambda c: c.ranks["fused"] or 0)[:SHOWN]
+    below = sum((c.scores["fused"] or 0.0) < found.threshold for c in found.candidates)
+    labels = {
+        "title": t("knowledge.chart.evidence"),
+        "subtitle": t(
+            "knowledge.chart.evidence_subtitle", count=len(best), threshold=f"{found.threshold:.3f}", below=below,
+            all=len(found.candidates),
+        ),
+        "rank": t("knowledge.chart.rank"),
+        "score": t("knowledge.chart.score"),
+    }  # fmt: skip
+    points = [(c.scores["fused"] or 0.0, html.escape(f"{c.source} · {c.text[:SHORT]}…")) for c in best]
+    colors = theme.arm_colors()
+    figure = charts.evidence(points, found.threshold, labels, (colors["base_rag"], colors["base"]), theme.ink())
+    components.chart(figure, table, "lab-evidence")
 
 
 def _results(name: str) -> Path:

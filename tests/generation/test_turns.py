@@ -9,7 +9,7 @@ from core.errors import UserError
 from core.generation import chats, turns
 from core.generation.ask import Arm
 from core.generation.engine import Engine, Options
-from core.generation.turns import Question, Turn
+from core.generation.turns import Found, Question, Turn
 from core.models.cards import ModelCard
 from tests.helpers.waiting import eventually
 
@@ -28,11 +28,11 @@ class Gate:
     def __init__(self) -> None:
         self.reached, self.open = threading.Event(), threading.Event()
 
-    def __call__(self, progress: Any) -> list[dict[str, Any]]:
+    def __call__(self, progress: Any) -> Found:
         progress(1, 4)
         self.reached.set()
         assert self.open.wait(60)
-        return PASSAGES
+        return Found(PASSAGES)
 
 
 def question(text: str = "What is a llama?", length: int = 12, **more: Any) -> Question:
@@ -48,11 +48,11 @@ def done(turn: Turn) -> Turn:
 def test_answers_are_kept_though_nobody_watches(engine: Engine) -> None:
     chat = chats.new()
     chat_id = chat["id"]
-    turns.start(engine, chat, question(arms=BOTH, retrieve=lambda progress: PASSAGES))
+    turns.start(engine, chat, question(arms=BOTH, retrieve=lambda progress: Found(PASSAGES, ["llama"])))
     del chat
     eventually(lambda: turns.live(chat_id) is None)
     kept = chats.load(chat_id)["turns"][0]
-    assert kept["question"] == "What is a llama?"
+    assert (kept["question"], kept["queries"]) == ("What is a llama?", ["llama"])
     assert [(a["rag"], a["tokens"], a["finish"], bool(a["text"])) for a in kept["answers"]] == [
         (False, 12, "length", True),
         (True, 12, "length", True),
@@ -137,7 +137,7 @@ def test_an_empty_question_is_refused(engine: Engine) -> None:
 
 @pytest.mark.parametrize("error", [UserError("There is no such thing."), RuntimeError("boom")])
 def test_an_error_is_kept_for_the_page_and_the_question_on_disk(engine: Engine, error: Exception) -> None:
-    def retrieve(progress: Any) -> list[dict[str, Any]]:
+    def retrieve(progress: Any) -> Found:
         raise error
 
     chat = chats.new()
@@ -189,3 +189,22 @@ def test_a_follow_up_remembers_what_was_said_in_its_column(engine: Engine) -> No
     expected = engine.submit("tiny", [Request(conversation("And where?", history))], options).result()[0].text
     alone = engine.submit("tiny", [Request(conversation("And where?"))], options).result()[0].text
     assert second.answers[0]["text"] == expected != alone
+
+
+def test_nothing_found_is_answered_from_the_model_alone(engine: Engine) -> None:
+    """The column with the knowledge base then says what the other one says, and that it was given no passage."""
+    turn = done(turns.start(engine, chats.new(), question(arms=BOTH, retrieve=lambda progress: Found([], ["llama"]))))
+    without, with_kb = turn.answers
+    assert turn.found is not None and turn.passages == [] == with_kb["passages"]
+    assert with_kb["text"] == without["text"]
+
+
+def test_both_columns_are_held_against_the_passages(engine: Engine) -> None:
+    def cite(answer: str, texts: Any) -> list[dict[str, Any]]:
+        assert texts == [PASSAGES[0]["text"]]
+        return [{"start": 0, "end": len(answer), "passage": None, "score": 0.0}]
+
+    chat = chats.new()
+    done(turns.start(engine, chat, question(arms=BOTH, retrieve=lambda progress: Found(PASSAGES), cite=cite)))
+    answers = chats.load(chat["id"])["turns"][0]["answers"]
+    assert [answer["cited"][0]["end"] for answer in answers] == [len(answer["text"]) for answer in answers]

@@ -9,7 +9,8 @@ import pytest
 from core.models.cards import ModelCard
 from core.rag import calibration, embedding, fusion, knowledge, rerank, retrieval
 from core.rag.lexical import Lexical
-from core.rag.retrieval import Settings, condense, retrieve
+from core.rag.queries import condense
+from core.rag.retrieval import Settings, retrieve
 from tests.helpers import checkpoints
 from tests.helpers.isolation import add_card
 
