@@ -171,7 +171,7 @@ def train(
         "adapter": str(runs.adapter(run_id)) if state.get("adapter") else None,
     }
     show(report, as_json, lambda: "\n".join(f"{key:<12}{value}" for key, value in report.items()))
-    if state["status"] == jobs.FAILED:
+    if state["status"] in (jobs.FAILED, jobs.INTERRUPTED):
         error = state["error"]
         complain(*(fill(error[part], error["values"]) for part in ("message", "hint")))
         raise typer.Exit(1)
@@ -260,7 +260,7 @@ def compare(
     note(f"Experiment {experiment_id}")
     folder = experiments.folder(experiment_id)
     state = jobs.wait(folder, lambda s: note(f"\r  {s['status']} {s.get('done', 0)}/{s.get('total')}  ", end=""))
-    if state["status"] == jobs.FAILED:
+    if state["status"] in (jobs.FAILED, jobs.INTERRUPTED):
         raise RuntimeError(sentence(state.get("error")))
     experiment = experiments.show(experiment_id)
     report = experiments.results(experiment)

@@ -35,6 +35,15 @@ def has_gpu() -> bool:
     return settings().device != "cpu" and bool(gpus())
 
 
+def device() -> str:
+    """Where work is put, by the settings and the driver and without loading torch: "cpu", "cuda:0", "mps", …"""
+    chosen = settings().device
+    if chosen == "auto":
+        apple = platform.system() == "Darwin" and platform.machine() == "arm64"
+        chosen = "cuda" if gpus() else "mps" if apple else "cpu"
+    return "cuda:0" if chosen == "cuda" else chosen
+
+
 def gpu_memory() -> tuple[tuple[str, int, int], ...]:
     """Each NVIDIA GPU as (name, bytes in use by anybody, bytes in all), read from the driver now."""
     import pynvml

@@ -14,6 +14,7 @@ from core.models.cards import ModelCard
 from core.settings import ROOT, settings
 from tests.helpers import tiny
 from tests.helpers.isolation import add_card, data_dir
+from tests.helpers.jobs import Jobs
 from tests.helpers.stub_hub import StubHub, serve
 
 # One thread per process: the machine has few cores, and sums then come out the same in every process.
@@ -26,6 +27,14 @@ def own_data_dir(tmp_path: Path) -> Iterator[Path]:
     """Every test has its own data directory and leaves nothing behind in a cache."""
     with data_dir(tmp_path / "var") as folder:
         yield folder
+
+
+@pytest.fixture
+def workers() -> Iterator[Jobs]:
+    """Makes jobs whose workers are ended after the test."""
+    made = Jobs()
+    yield made
+    made.end()
 
 
 @pytest.fixture(autouse=True)

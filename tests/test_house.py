@@ -32,6 +32,8 @@ LIGHT_MODULES = [
     "core.errors",
     "core.files",
     "core.jobs",
+    "core.lifecycle",
+    "core.queue",
     "core.hardware",
     "core.models.cards",
     "core.models.store",
@@ -46,7 +48,9 @@ LIGHT_MODULES = [
     "core.generation.chats",
     "core.generation.turns",
     "core.training.config",
-    "core.training.datasets",
+    "core.training.data.checks",
+    "core.training.data.datasets",
+    "core.training.data.preview",
     "core.training.runs",
     "core.training.worker",
     "core.rag.duplicates",
@@ -147,7 +151,7 @@ def braces(text: str) -> set[str]:
 def test_the_collector_sees_the_errors() -> None:
     texts = {text for _, texts, _ in user_errors() for text in texts}
     assert "There is no “{name}” here." in texts
-    assert "Try a smaller batch or a shorter max length. Last line of its log: {log}" in texts
+    assert "Put it back, or start anew." in texts
     assert len(texts) > 60
 
 

@@ -1,11 +1,11 @@
-"""Detached workers: what their state says is what the operating system says."""
+"""Detached workers: what their state says is what the operating system says. The queue has tests of its own."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -13,56 +13,14 @@ import pytest
 
 from core import files, jobs
 from core.errors import UserError, sentence
-from core.settings import ROOT, settings
+from core.settings import ROOT
+from tests.helpers.jobs import WORKER, Jobs, kill, status, until
 from tests.helpers.waiting import eventually
-
-WORKER = "tests.helpers.worker"
-
-
-class Jobs:
-    """Makes job folders where the queue looks for them, and ends every worker after the test."""
-
-    def __init__(self) -> None:
-        self.folders: list[Path] = []
-
-    def make(self, mode: str, root: str = "runs") -> Path:
-        folder = settings().data_dir / root / f"{len(self.folders)}-{mode}"
-        folder.mkdir(parents=True)
-        (folder / "mode").write_text(mode, "utf-8")
-        jobs.create(folder)
-        self.folders.append(folder)
-        return folder
-
-    def launch(self, mode: str, root: str = "runs") -> Path:
-        folder = self.make(mode, root)
-        jobs.launch(WORKER, folder)
-        return folder
-
-    def end(self) -> None:
-        for folder in self.folders:
-            process = jobs.process(folder)
-            if process is not None and process.pid != os.getpid():
-                process.kill()
-
-
-@pytest.fixture
-def workers() -> Iterator[Jobs]:
-    made = Jobs()
-    yield made
-    made.end()
-
-
-def status(folder: Path) -> str:
-    return jobs.state(folder)["status"]
-
-
-def until(folder: Path, wanted: str) -> None:
-    eventually(lambda: status(folder) == wanted)
 
 
 def test_a_worker_runs_and_finishes(workers: Jobs) -> None:
     folder = workers.launch("until-told")
-    assert status(folder) in (jobs.STARTING, jobs.RUNNING)
+    assert status(folder) in (jobs.QUEUED, jobs.STARTING, jobs.RUNNING)
     until(folder, jobs.RUNNING)
     ticks: list[str] = []
 
@@ -96,21 +54,19 @@ def test_running_out_of_memory_is_said_as_such(workers: Jobs) -> None:
     assert sentence(jobs.wait(workers.launch("memory"))["error"]).startswith("Memory ran out:")
 
 
-def test_killed_it_has_failed_with_a_reason_and_its_last_words(workers: Jobs) -> None:
+def test_killed_it_is_interrupted_with_a_reason_and_its_last_words(workers: Jobs) -> None:
     folder = workers.launch("until-told")
     until(folder, jobs.RUNNING)
-    process = jobs.process(folder)
-    assert process is not None
-    process.kill()
+    kill(folder)
     state = jobs.wait(folder)
-    assert state["status"] == jobs.FAILED
+    assert state["status"] == jobs.INTERRUPTED
     assert "killed or memory ran out" in sentence(state["error"])
     assert sentence(state["error"]).endswith("at work")
     assert files.read_json(folder / "state.json")["status"] == jobs.RUNNING, "the reader corrects, it does not write"
 
 
-def test_ended_without_a_word_it_has_failed(workers: Jobs) -> None:
-    assert jobs.wait(workers.launch("silent"))["status"] == jobs.FAILED
+def test_ended_without_a_word_it_is_interrupted(workers: Jobs) -> None:
+    assert jobs.wait(workers.launch("silent"))["status"] == jobs.INTERRUPTED
 
 
 def test_a_stop_goes_through_stopping_to_stopped(workers: Jobs) -> None:
@@ -128,54 +84,8 @@ def test_killed_after_a_stop_was_asked_for_it_is_stopped(workers: Jobs) -> None:
     folder = workers.launch("until-told")
     until(folder, jobs.RUNNING)
     jobs.stop(folder)
-    process = jobs.process(folder)
-    assert process is not None
-    process.kill()
+    kill(folder)
     assert jobs.wait(folder)["status"] == jobs.STOPPED
-
-
-def test_one_device_serves_in_the_order_of_creation(workers: Jobs) -> None:
-    """A run and a comparison wait for the same device; the one created first goes first, whenever it was launched."""
-    first = workers.launch("until-told")
-    until(first, jobs.RUNNING)
-    second, third = workers.make("until-told", "experiments"), workers.make("until-told")
-    jobs.launch(WORKER, third)
-    until(third, jobs.QUEUED)
-    jobs.launch(WORKER, second)
-    until(second, jobs.QUEUED)
-    assert status(first) == jobs.RUNNING
-    (first / "go").touch()
-    until(second, jobs.RUNNING)
-    assert status(third) == jobs.QUEUED
-    (second / "go").touch()
-    until(third, jobs.RUNNING)
-    (third / "go").touch()
-    ends = [jobs.wait(folder) for folder in (first, second, third)]
-    assert [state["status"] for state in ends] == [jobs.FINISHED] * 3
-    assert ends[0]["ended"] <= ends[1]["began"]
-    assert ends[1]["ended"] <= ends[2]["began"]
-
-
-def test_a_killed_holder_frees_the_device(workers: Jobs) -> None:
-    first = workers.launch("until-told")
-    until(first, jobs.RUNNING)
-    second = workers.launch("until-told")
-    until(second, jobs.QUEUED)
-    process = jobs.process(first)
-    assert process is not None
-    process.kill()
-    until(second, jobs.RUNNING)
-
-
-def test_a_stop_reaches_a_job_that_is_queued(workers: Jobs) -> None:
-    first = workers.launch("until-told")
-    until(first, jobs.RUNNING)
-    second = workers.launch("until-told")
-    until(second, jobs.QUEUED)
-    jobs.stop(second)
-    assert jobs.wait(second)["status"] == jobs.STOPPED
-    assert "began" not in jobs.state(second)
-    assert status(first) == jobs.RUNNING
 
 
 def test_a_reused_pid_is_not_believed(workers: Jobs) -> None:
@@ -185,7 +95,7 @@ def test_a_reused_pid_is_not_believed(workers: Jobs) -> None:
     own = psutil.Process()
     files.write_json(folder / "process.json", {"pid": own.pid, "create_time": own.create_time() - 100})
     assert jobs.process(folder) is None
-    assert status(folder) == jobs.FAILED
+    assert status(folder) == jobs.INTERRUPTED
     files.write_json(folder / "process.json", {"pid": own.pid, "create_time": own.create_time()})
     assert jobs.process(folder) is not None
     assert status(folder) == jobs.RUNNING
@@ -200,11 +110,11 @@ def test_a_worker_from_before_the_machine_was_started_is_interrupted(workers: Jo
     assert "restarted" in sentence(state["error"])
 
 
-def test_a_job_created_but_never_launched_fails_after_a_while(workers: Jobs) -> None:
+def test_a_job_created_but_never_launched_is_interrupted_after_a_while(workers: Jobs) -> None:
     folder = workers.make("silent")
     assert status(folder) == jobs.STARTING
     jobs.update(folder, created=time.time() - 60)
-    assert status(folder) == jobs.FAILED
+    assert status(folder) == jobs.INTERRUPTED
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"step": 1}'])
@@ -254,3 +164,96 @@ def test_the_state_a_worker_writes_is_never_half_there(workers: Jobs) -> None:
     assert writer.returncode == 0
     assert steps == sorted(steps)
     assert len(set(steps)) > 5
+
+
+def test_a_stop_is_seen_in_every_live_state_before_the_worker_hears_it(workers: Jobs) -> None:
+    folder = workers.make("silent")
+    files.write_json(folder / "process.json", {"pid": os.getpid(), "create_time": psutil.Process().create_time()})
+    for live in (jobs.QUEUED, jobs.STARTING, jobs.RUNNING):
+        files.write_json(folder / "state.json", {"status": live, "created": time.time()})
+        (folder / "stop").unlink(missing_ok=True)
+        assert status(folder) == live
+        jobs.stop(folder)
+        assert status(folder) == jobs.STOPPING
+
+
+def test_what_cannot_follow_is_refused_and_leaves_the_state_as_it_was(workers: Jobs) -> None:
+    folder = workers.make("silent")
+    for status_, wanted in [
+        (jobs.FINISHED, jobs.RUNNING),
+        (jobs.STOPPED, jobs.FAILED),
+        (jobs.QUEUED, jobs.FINISHED),
+        (jobs.RUNNING, jobs.STOPPED),  # nobody asked for it
+    ]:
+        files.write_json(folder / "state.json", {"status": status_, "step": 1})
+        with pytest.raises(jobs.IllegalTransition):
+            jobs.update(folder, status=wanted, step=2)
+        assert files.read_json(folder / "state.json") == {"status": status_, "step": 1}
+    (folder / "stop").touch()
+    assert jobs.update(folder, status=jobs.STOPPED)["status"] == jobs.STOPPED
+
+
+def test_a_dying_worker_cannot_write_over_what_came_after_it(workers: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process is the old worker: it has said its last word, the job was resumed, and a late write comes."""
+    folder = workers.make("until-told")
+    monkeypatch.setattr(jobs, "_mine", set())
+    with pytest.raises(SystemExit), jobs.reporting(folder):
+        jobs.update(folder, status=jobs.RUNNING, step=5)
+        raise RuntimeError("gone wrong")
+    assert status(folder) == jobs.FAILED
+    with pytest.raises(jobs.IllegalTransition):
+        jobs.update(folder, status=jobs.RUNNING, step=6)
+
+    jobs.restart(WORKER, folder)
+    until(folder, jobs.RUNNING)
+    for late in ({"status": jobs.RUNNING, "step": 6}, {"status": jobs.FINISHED}, {"step": 7}):
+        with pytest.raises(jobs.IllegalTransition, match="another worker"):
+            jobs.update(folder, **late)
+    state = jobs.state(folder)
+    assert (state["status"], state["step"], state["error"]) == (jobs.RUNNING, 5, None)
+
+
+def test_only_one_of_two_who_resume_gets_a_worker(workers: Jobs) -> None:
+    folder = workers.launch("silent")
+    assert jobs.wait(folder)["status"] == jobs.INTERRUPTED
+    (folder / "mode").write_text("until-told", "utf-8")
+    pid = jobs.restart(WORKER, folder)
+    with pytest.raises(jobs.IllegalTransition):
+        jobs.restart(WORKER, folder)
+    process = jobs.process(folder)
+    assert process is not None
+    assert process.pid == pid
+
+
+def test_a_full_disk_still_takes_the_last_word(workers: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a disk whose last room is what the worker kept free: nothing can be written before it is given back."""
+    folder = workers.make("silent")
+    real = files.write_text
+
+    def full(path: Path, text: str) -> None:
+        if (folder / ".reserve").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, text)
+
+    monkeypatch.setattr(jobs, "_mine", set())
+    with pytest.raises(SystemExit), jobs.reporting(folder):
+        monkeypatch.setattr(files, "write_text", full)
+        jobs.update(folder, status=jobs.RUNNING)
+    state = jobs.state(folder)
+    assert state["status"] == jobs.FAILED
+    assert sentence(state["error"]) == "The disk is full. Free some space and start again."
+    assert not (folder / ".reserve").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "Memory ran out"),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes"), "Memory ran out"),
+        (RuntimeError("PytorchStreamWriter failed: No space left on device"), "The disk is full."),
+        (FileNotFoundError(errno.ENOENT, "No such file", "data/train.jsonl"), "The file data/train.jsonl is gone"),
+        (ZeroDivisionError("x"), "This is our fault, not yours: ZeroDivisionError: x"),
+    ],
+)
+def test_reasons_are_told_in_words(error: Exception, words: str) -> None:
+    assert sentence(jobs.in_words(error).as_dict()).startswith(words)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from core import files, jobs
+from core import files, jobs, queue
 from core.errors import UserError
 from core.evaluation.metrics import ROUGE
 from core.evaluation.statistics import contrast, interval
@@ -13,7 +13,8 @@ from core.generation.ask import Arm
 from core.models import cards, store
 from core.rag import retrieval
 from core.settings import settings
-from core.training import datasets, runs
+from core.training import runs
+from core.training.data import datasets
 
 WORKER = "core.evaluation.worker"
 Experiment = dict[str, Any]
@@ -65,7 +66,7 @@ def start(
     ]
     if not arms:
         raise UserError("There is nothing to compare.", "Choose at least one model.")
-    asked = datasets.load(dataset).test[: limit or None]
+    asked = datasets.load(dataset).questions()[: limit or None]
     rows: list[dict[str, Any]] = [{"input": row["input"], "reference": row["output"]} for row in asked]
     if any(rag):
         count = top_k or card.passages
@@ -77,8 +78,7 @@ def start(
     folder = settings().experiments_dir / experiment_id
     inputs = {"dataset": dataset, "model": card.name, "kb": kb, "arms": arms, "rows": rows}
     files.write_json(folder / "inputs.json", inputs)
-    jobs.create(folder, done=0, total=len(rows) * len(arms))
-    jobs.launch(WORKER, folder)
+    queue.submit(WORKER, folder, done=0, total=len(rows) * len(arms))
     return experiment_id
 
 

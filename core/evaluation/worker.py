@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from core import files, jobs
+from core import files, jobs, queue
 from core.evaluation.experiments import arm_name, as_arm
 from core.evaluation.metrics import rouge_row
 from core.generation import prompts
@@ -20,7 +20,7 @@ def main(folder: Path) -> None:
     """Ask every row of every arm, rows of like length together, and keep each answer as soon as it is there."""
     with jobs.reporting(folder):
         inputs = files.read_json(folder / "inputs.json")
-        with jobs.device(folder, loading.device()):
+        with queue.device(folder):
             jobs.update(folder, status=jobs.RUNNING, stage="load", started=time.time())
             run(folder, inputs)
         jobs.update(folder, status=jobs.FINISHED, finished=time.time())

@@ -138,8 +138,8 @@ def progress(card: ModelCard) -> Download | None:
     if not (folder(card) / "state.json").exists():
         return None
     found = jobs.state(folder(card))
-    if found.get("vanished") or found["status"] == jobs.INTERRUPTED:
-        found = {**found, "status": jobs.INTERRUPTED, "error": INTERRUPTED.as_dict()}
+    if found["status"] == jobs.INTERRUPTED:
+        found = {**found, "error": INTERRUPTED.as_dict()}
     known = {name: found[name] for name in Download.__dataclass_fields__ if name in found}
     known["files"] = [FileProgress(**entry) for entry in known.get("files", [])]
     if found["status"] not in jobs.LIVE:  # its last word may be older than the last bytes

@@ -5,12 +5,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from core import files, jobs
+from core import files, jobs, queue
 from core.errors import UserError
 from core.settings import settings
 from core.training import config as configs
-from core.training import datasets
 from core.training.config import TrainConfig
+from core.training.data import datasets
 
 WORKER = "core.training.worker"
 Run = dict[str, Any]
@@ -29,8 +29,7 @@ def start(config: TrainConfig) -> str:
     folder = settings().runs_dir / run_id
     datasets.write(folder / "data", dataset)
     configs.save(config, folder / "config.toml")
-    jobs.create(folder, step=0, steps=0)
-    jobs.launch(WORKER, folder)
+    queue.submit(WORKER, folder, step=0, steps=0)
     return run_id
 
 
@@ -110,8 +109,7 @@ def resume(run_id: str) -> None:
         raise UserError("Run {run} is {status}.", "Only a run that ended early can go on.", run=run_id, status=status)
     if last_checkpoint(where) is None:
         raise UserError("Run {run} has no checkpoint to go on from.", "Start it anew.", run=run_id)
-    jobs.update(where, status=jobs.STARTING, error=None)
-    jobs.launch(WORKER, where)
+    queue.resubmit(WORKER, where)
 
 
 def last_checkpoint(where: Path) -> Path | None:

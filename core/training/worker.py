@@ -9,20 +9,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-from core import files, jobs
+from core import files, jobs, queue
 from core.errors import UserError
 from core.models import cards, loading
 from core.training import config as configs
-from core.training import datasets, runs
+from core.training import runs
 from core.training.config import TrainConfig
-from core.training.examples import Collator, answer_loss, example
+from core.training.data import datasets
+from core.training.examples import Collator, answer_loss, examples
 
 
 def main(folder: Path) -> None:
     """Train the run in ``folder`` and leave its adapter, metrics and state there."""
     with jobs.reporting(folder):
         config = configs.load(str(folder / "config.toml"))
-        with jobs.device(folder, loading.device()):
+        with queue.device(folder):
             jobs.update(folder, status=jobs.RUNNING, stage="load", started=time.time())
             result = train(folder, config)
         stopped = jobs.stop_asked(folder)
@@ -46,7 +47,7 @@ def train(folder: Path, config: TrainConfig) -> dict[str, Any]:
     data = datasets.read(folder / "data")
     sample = random.Random(config.seed).sample(data.test, min(config.eval_rows, len(data.test)))
     train_rows, eval_rows = (
-        [example(tokenizer, row, config.max_length) for row in part] for part in (data.train, sample)
+        [made for row in part for made in examples(tokenizer, row, config.max_length)] for part in (data.train, sample)
     )
     jobs.update(folder, measured=len(eval_rows))
     model.requires_grad_(False)

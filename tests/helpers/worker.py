@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from core import jobs
+from core import jobs, queue
 from core.errors import UserError
 
 
@@ -19,7 +19,7 @@ def main(folder: Path) -> None:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
         if mode == "crash":
             raise ValueError("a {brace} and nothing else")
-        with jobs.device(folder):
+        with queue.device(folder):
             jobs.update(folder, status=jobs.RUNNING, began=time.time())
             print("at work", flush=True)
             while mode == "until-told" and not (folder / "go").exists():

@@ -156,7 +156,7 @@ def test_killed_it_says_so_and_resumes_as_if_nothing_had_been(
     assert process is not None
     process.kill()
     state = jobs.wait(folder)
-    assert state["status"] == jobs.FAILED
+    assert state["status"] == jobs.INTERRUPTED
     assert "killed or memory ran out" in sentence(state["error"])
     # Killed while it wrote a checkpoint, it leaves half of one behind.
     (folder / "checkpoints" / "checkpoint-39").mkdir()
