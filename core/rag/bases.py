@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 BLOCK = 4096  # rows whose vectors are in memory at once
+_INSIDE = "\x1f"  # the unit separator: nobody types it
 PATIENCE = 600.0  # seconds to wait for another writer's transaction
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -40,6 +41,8 @@ CREATE INDEX IF NOT EXISTS rows_by_id ON rows (id);
 CREATE INDEX IF NOT EXISTS repeated_rows ON rows (same_as) WHERE same_as != '';
 CREATE TABLE IF NOT EXISTS vectors (
     number INTEGER PRIMARY KEY REFERENCES rows ON DELETE CASCADE, vector BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS sketches (
+    number INTEGER PRIMARY KEY REFERENCES rows ON DELETE CASCADE, sketch BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS rejected (name TEXT PRIMARY KEY, error TEXT NOT NULL);
 """
 
@@ -78,7 +81,19 @@ class View:
 
 def folder(name: str) -> Path:
     """Where a knowledge base lies; named by a hash, so that it may be called anything in any script."""
-    return settings().kb_dir / hashlib.sha256(name.encode()).hexdigest()[:16]
+    owner, inside, place = name.partition(_INSIDE)
+    where = settings().kb_dir / hashlib.sha256(owner.encode()).hexdigest()[:16]
+    return where / "scratch" / hashlib.sha256(place.encode()).hexdigest()[:16] if inside else where
+
+
+def scratch(owner: str, place: str) -> str:
+    """The name of a base inside another one's folder, for a trial: in no listing, in no store, gone with its owner."""
+    return f"{owner}{_INSIDE}{place}"
+
+
+def is_scratch(name: str) -> bool:
+    """Whether a name is one of :func:`scratch`'s."""
+    return _INSIDE in name
 
 
 def shipped() -> list[str]:
@@ -159,7 +174,7 @@ def writing(name: str) -> Iterator[sqlite3.Connection]:
     path = folder(name) / "base.db"
     path.parent.mkdir(parents=True, exist_ok=True)
     with _opened(path, "rwc") as db:
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'rejected'").fetchone():
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sketches'").fetchone():
             db.execute("PRAGMA page_size = 8192")
             db.execute("PRAGMA journal_mode = WAL")  # readers go on while somebody writes
             db.executescript(SCHEMA)

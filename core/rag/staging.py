@@ -4,20 +4,20 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
 from core.rag.bases import Row, exists, folder, put, reading, writing
-from core.rag.duplicates import duplicates
+from core.rag.duplicates import repeated, sketch
 
 if TYPE_CHECKING:
     import numpy as np
 
 
 Keep = Callable[[str, str, bool], bool]
-NEAR = 20_000  # rows; in larger bases only exact repetitions are looked for: near ones would take too much memory
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def stage(name: str, group: Sequence[Staged], vectors: "np.ndarray") -> None:
                 where = {"heading": row.heading, "page": row.page, "start": row.start, "end": row.end}
                 inserted = _insert(db, "rows", **place, text=row.text, **where, kind=row.kind)
                 _insert(db, "vectors", number=inserted, vector=vectors[at + position].tobytes())
+                _insert(db, "sketches", number=inserted, sketch=sketch(row.text).tobytes())
             at += len(new.rows)
 
 
@@ -158,34 +159,29 @@ _LIVE_ROWS = "FROM rows r JOIN documents d ON d.id = r.document WHERE d.live"
 
 
 def _settle(db: sqlite3.Connection) -> None:
-    """Say anew which live rows repeat others: the same whatever order the documents came in."""
+    """Say anew which live rows repeat others: the same whatever order the documents came in.
+
+    All rows are looked at, by their sketches: what that costs says :mod:`core.rag.duplicates`.
+    """
+    import numpy as np
+
+    bare = "SELECT number, text FROM rows WHERE number NOT IN (SELECT number FROM sketches)"  # of an earlier edition
+    made = ((number, sketch(text).tobytes()) for number, text in db.execute(bare).fetchall())
+    db.executemany("INSERT INTO sketches VALUES (?, ?)", made)
     db.execute("UPDATE rows SET same_as = '' WHERE same_as != ''")
-    count = db.execute(f"SELECT COUNT(*) {_LIVE_ROWS}").fetchone()[0]
-    rows = db.execute(f"SELECT r.number, r.id, r.text {_LIVE_ROWS} ORDER BY d.name, r.position")
-    pairs = list(_alike([_Text(*row) for row in rows]) if count <= NEAR else _equal(rows))
-    db.executemany("UPDATE rows SET same_as = ? WHERE number = ?", pairs)
+    query = f"SELECT r.number, s.sketch {_LIVE_ROWS} ORDER BY d.name, r.position"
+    numbers, sketches = array("q"), bytearray()
+    for number, known in db.execute(query.replace("WHERE", "JOIN sketches s ON s.number = r.number WHERE")):
+        numbers.append(number)
+        sketches += known
+
+    def text(place: int) -> str:
+        return str(db.execute("SELECT text FROM rows WHERE number = ?", (numbers[place],)).fetchone()[0])
+
+    found = repeated(np.frombuffer(sketches, np.uint64).reshape(len(numbers), -1), text) if numbers else []
+    pairs = [(numbers[same.of], numbers[same.index]) for same in found]
+    db.executemany("UPDATE rows SET same_as = (SELECT id FROM rows WHERE number = ?) WHERE number = ?", pairs)
     _version(db)
-
-
-class _Text(NamedTuple):
-    number: int
-    id: str
-    text: str
-
-
-def _alike(rows: Sequence[_Text]) -> Iterator[tuple[str, int]]:
-    """(id of the earlier row, number of the one that says the same or nearly)."""
-    for same in duplicates(rows):
-        yield rows[same.of].id, rows[same.index].number
-
-
-def _equal(rows: Iterable[tuple[int, str, str]]) -> Iterator[tuple[str, int]]:
-    """The same for equal texts only, one row in memory at a time."""
-    first: dict[bytes, str] = {}
-    for number, row, text in rows:
-        earlier = first.setdefault(hashlib.sha256(text.encode()).digest(), row)
-        if earlier != row:
-            yield earlier, number
 
 
 def _version(db: sqlite3.Connection) -> None:

@@ -137,6 +137,16 @@ def test_what_repeats_is_left_out_and_comes_back_when_the_other_goes(folder: Pat
     assert passages("kb", LLAMA, 1)[0].heading == "Beasts"
 
 
+def test_a_base_of_an_edition_without_sketches_is_gone_on_with(folder: Path) -> None:
+    knowledge.build("kb", [folder])
+    with sqlite3.connect(bases.folder("kb") / "base.db") as db:
+        db.execute("DROP TABLE sketches")
+    (folder / "c.md").write_text("An addition. " + LLAMA.upper(), "utf-8")
+    (folder / "d.md").write_text(LLAMA.upper(), "utf-8")
+    knowledge.build("kb", [folder])
+    assert {row.source for row in knowledge.rows("kb")} == {"a.md", "b.md", "c.md"}
+
+
 def test_a_file_that_cannot_be_read_is_reported_and_the_rest_goes_in(folder: Path) -> None:
     (folder / "z.pdf").write_bytes(b"%PDF-1.4 cut off")
     (folder / "y.md").write_bytes(b"")

@@ -76,3 +76,43 @@ def test_ten_thousand_chunks_with_shared_boilerplate_take_seconds() -> None:
     found = duplicates(chunks(*texts))
     assert time.process_time() - start < 15
     assert {d.index: d.of for d in found} == planted
+
+
+def test_a_point_makes_another_number() -> None:
+    assert duplicates(chunks("这台机器重 1.5 吨。", "这台机器重 15 吨。", "这台机器重 １.５ 吨")) == [
+        Duplicate(2, 0, 1.0)
+    ]
+
+
+def test_a_copy_of_what_was_left_out_points_at_what_is_kept() -> None:
+    other = PASSAGE.replace("很有名", "十分有名")
+    found = duplicates(chunks(PASSAGE, other, ENGLISH, other))
+    assert [(d.index, d.of) for d in found] == [(1, 0), (3, 0)]
+    assert found[0].similarity == found[1].similarity < 1
+
+
+def test_it_is_what_comparing_all_with_all_finds() -> None:
+    """Against exact Jaccard similarities of sets of five characters, over texts of every degree of likeness."""
+    chance = random.Random(7)
+    words = "的一是不了在人有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可"
+    texts: list[str] = []
+    for _ in range(40):
+        text = "".join(chance.choices(words, k=200))
+        for changes in (0, 1, 3, 6, 12):
+            letters = list(text)
+            for at in chance.sample(range(200), changes):
+                letters[at] = "新"
+            texts.append("".join(letters))
+    chance.shuffle(texts)
+    sets = [{text[i : i + 5] for i in range(len(text) - 4)} for text in texts]
+    kept: list[int] = []
+    expected = {}
+    for i, one in enumerate(sets):
+        likeness = [(len(one & sets[j]) / len(one | sets[j]), -j) for j in kept]
+        best = max(likeness, default=(0.0, 0))
+        if best[0] >= 0.85:
+            expected[i] = -best[1]
+        else:
+            kept.append(i)
+    assert len(expected) > 50
+    assert {d.index: d.of for d in duplicates(chunks(*texts))} == expected
