@@ -28,6 +28,7 @@ UNANSWERABLE = 0.11  # share of rows whose passage does not say
 OTHER_SUBJECT = 0.2  # share of those that ask about somebody else, rather than about a sentence left out
 DISTRACTED = 0.3  # share of passages that also speak of another subject
 PER_PASSAGE = (1, 1, 2, 2, 3)  # how many questions a passage gets
+QUESTIONS = sum(PER_PASSAGE) / len(PER_PASSAGE)
 LENGTHS = (60, 260, 150)  # characters of a passage before a distractor: least, most, mode
 
 
@@ -147,6 +148,9 @@ def rows_of(rng: Random, frame: Frame, frames: list[Frame]) -> list[dict]:
     """One passage of the frame with one to three questions; fewer, even none, where the answer would be ambiguous."""
     filled = fill(rng, frame)
     kept = choose_sentences(rng, filled)
+    refuse = rng.random() < UNANSWERABLE * QUESTIONS
+    if refuse and len(kept) > 2 and len(kept) == len(filled.sentences):
+        kept.pop(rng.randrange(1, len(kept)))
     own = "".join(filled.sentences[i] for i in kept)
     blocks, other, beside = [own], None, ""
     if rng.random() < DISTRACTED:
@@ -161,15 +165,16 @@ def rows_of(rng: Random, frame: Frame, frames: list[Frame]) -> list[dict]:
         return restyle(rng, made | {"frame": frame.name})
 
     rows: list[dict] = []
+    wanted = rng.choice(PER_PASSAGE)
     for i, phrasings, answer in rng.sample(filled.asked, len(filled.asked)):
-        if len(rows) == rng.choice(PER_PASSAGE):
+        if len(rows) == wanted:
             break
         named = tuple(p for p in phrasings if filled.subject in p) if beside else phrasings
         if not named or i not in kept or answer in beside or filled.ambiguous(i, answer, kept):
             continue
         rows.append(row(named, answer))
-    if rows and rng.random() < UNANSWERABLE * 1.75:  # per passage; a passage has 1.75 rows on average
-        rows = rows[:-1] + unanswerable(rng, filled, kept, context, other, row)
+    if refuse:
+        rows = unanswerable(rng, filled, kept, context, other, row) + rows[1:]
     return rows
 
 
