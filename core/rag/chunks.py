@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from core.duplicates import Duplicate, duplicates
 from core.rag.documents import Block, Document
-from core.rag.duplicates import Duplicate, duplicates
 
 __all__ = ["Chunk", "Duplicate", "duplicates", "estimate", "sentences", "split"]
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from core.duplicates import repeated, sketch
 from core.errors import UserError
 from core.rag.bases import Row, exists, folder, put, reading, writing
-from core.rag.duplicates import repeated, sketch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -161,7 +161,7 @@ _LIVE_ROWS = "FROM rows r JOIN documents d ON d.id = r.document WHERE d.live"
 def _settle(db: sqlite3.Connection) -> None:
     """Say anew which live rows repeat others: the same whatever order the documents came in.
 
-    All rows are looked at, by their sketches: what that costs says :mod:`core.rag.duplicates`.
+    All rows are looked at, by their sketches: what that costs says :mod:`core.duplicates`.
     """
     import numpy as np
 

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.rag import chunks, cleaning, documents, duplicates, knowledge
+from core.duplicates import duplicates
+from core.rag import chunks, cleaning, documents, knowledge
 from core.ui import components
 from core.ui.i18n import seconds, show_error, t, translate
 from core.ui.models_view import size as bytes_in_words
@@ -265,7 +266,7 @@ def preview() -> None:
             pieces += chunks.split(_parsed(name, data), size=size, overlap=overlap)
         except Exception as error:
             show_error(error)
-    left_out = duplicates.duplicates(pieces)
+    left_out = duplicates(pieces)
     st.caption(t("knowledge.preview_counts", chunks=len(pieces), duplicates=len(left_out)))
     skipped = {duplicate.index for duplicate in left_out}
     rows = [

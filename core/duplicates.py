@@ -1,4 +1,4 @@
-"""Chunks that say the same as an earlier one, in whatever document: exactly, or almost.
+"""Texts that say the same as an earlier one, chunks of documents or rows of data: exactly, or almost.
 
 Near duplicates: Jaccard similarity of character shingles (Broder, 1997, "On the resemblance and containment of
 documents"). A text is remembered by its smallest shingle hashes alone (its bottom-k sketch); texts that share some of
@@ -73,8 +73,8 @@ def repeated(sketches: np.ndarray, text: Callable[[int], str], similar: float = 
     originals = np.sort(first)
     near: dict[int, Duplicate] = {}  # by place, of those that are nobody's exact copy
     for index, earlier in _candidates(sketches[:, 1:], originals, near):
-        shingles = _shingles(_normal(text(index))[0])
-        likeness = [_jaccard(shingles, _shingles(_normal(text(other))[0])) for other in earlier]
+        own = shingles(text(index))
+        likeness = [_jaccard(own, shingles(text(other))) for other in earlier]
         best = max(range(len(earlier)), key=lambda i: (likeness[i], -earlier[i]))
         if likeness[best] >= similar:
             near[index] = Duplicate(index, earlier[best], round(likeness[best], 4))
@@ -105,6 +105,16 @@ def _candidates(hashes: np.ndarray, places: np.ndarray, left_out: Container[int]
         best = sorted(zip(-counts[enough], places[others[enough]].tolist(), strict=True))
         if earlier := [other for _, other in best if other not in left_out][:_NEAREST]:
             yield int(places[texts[at[start]]]), earlier
+
+
+def shingles(text: str) -> np.ndarray:
+    """Hashes, uint64, of the runs of ``SHINGLE`` characters among a text's letters and digits: sorted, each once."""
+    return _shingles(_normal(text)[0])
+
+
+def similarity(a: str, b: str) -> float:
+    """Jaccard similarity of two texts' shingles, 0 to 1."""
+    return _jaccard(shingles(a), shingles(b))
 
 
 def _hash(text: str) -> np.uint64:

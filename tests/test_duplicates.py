@@ -3,8 +3,8 @@
 import random
 import time
 
+from core.duplicates import Duplicate, duplicates
 from core.rag.chunks import Chunk
-from core.rag.duplicates import Duplicate, duplicates
 
 PASSAGE = (
     "广州位于珠江三角洲的北端，是华南最重要的交通枢纽。这座城市的历史超过两千年，对外贸易从来没有中断过，"
