@@ -2,7 +2,8 @@
 
 A text with slots is read like this (the notation of rag-qa-zh's frames):
 
-    {kind:x}        a new word of that kind (a list of the lexicon, or a generator below), called x from here on
+    {kind:x}        a new word of that kind (a list of the lexicon, or a generator below), called x from here on; words
+                    of a list may hold slots themselves: person = "{given} {family}"
     {x}             the word called x; {kind} a word without a name
     {x=one|two}     one of these wordings, called x; {=one|two} without a name; slots may stand inside slots
     {num 5-90/5:n}  a number of that range, here in steps of 5; {year 1950-2000:y}, {year>y} some years after it
@@ -69,7 +70,7 @@ class Words:
             raise ValueError(f"there is no kind of word “{kind}”")
         if found[1] in self.generators:
             return self.generators[found[1]]((found[2] or "").strip() + (found[3] or ""))
-        return self.rng.choice(self.lists[found[1]])
+        return self.fill(self.rng.choice(self.lists[found[1]]))
 
     def number(self, argument: str) -> str:
         """A number of the range, in digits."""

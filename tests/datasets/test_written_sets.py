@@ -7,6 +7,7 @@ import pytest
 from tests.helpers.written_sets import DATASETS, load_make, read
 
 SETS = {  # rows of train and test, and the columns
+    "rag-qa-en": (800, 120, ["context", "question", "answer", "answerable"]),
     "odd-numbers": (60, 40, ["input", "output"]),
     "sentiment-en": (600, 150, ["text", "label"]),
     "sentiment-zh": (600, 150, ["text", "label"]),
