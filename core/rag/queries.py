@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from core.rag.fusion import Recalled
-from core.rag.lexical import FUNCTION, is_wide, terms
+from core.rag.lexical import FUNCTION, is_wide
+from core.rag.lexical import asked as content
 
 Write = Callable[[str], str]
 """Given an instruction, returns what a model writes."""
@@ -98,10 +99,19 @@ def variants(question: str, count: int, write: Write | None = None) -> list[str]
 
 
 def _usable(said: str, asked: str) -> list[str]:
-    """The lines of a model's text that can be queries: no list signs, not too long, sharing a word with the asked."""
-    known = set(terms(asked))
+    """The lines of a model's text that can be queries, without list signs.
+
+    Not one that is too long, goes round in circles, or hardly speaks of what was asked: a small model writes those too.
+    """
+    known = set(content(asked))
     lines = [_LISTED.sub("", line).strip(" \t\"'“”「」`*") for line in said.splitlines()]
-    return [line for line in lines if len(line) <= LONGEST and known & set(terms(line))]
+
+    def fits(line: str) -> bool:
+        words = content(line)
+        shared = known & set(words)
+        return len(line) <= LONGEST and 2 * len(set(words)) > len(words) and len(shared) >= min(2, len(known))
+
+    return [line for line in lines if fits(line)]
 
 
 def _language(text: str) -> str:

@@ -137,18 +137,19 @@ def _found(found: Any) -> None:
 
 def _evidence(found: retrieval.Retrieval, table: pd.DataFrame) -> None:
     """The fused scores against the threshold that the best of them must reach."""
-    best = sorted(found.candidates, key=lambda c: c.ranks["fused"] or 0)[:SHOWN]
-    below = sum((c.scores["fused"] or 0.0) < found.threshold for c in found.candidates)
+    scored = [(score, c) for c in found.candidates if (score := c.scores["evidence"]) is not None]
+    best = sorted(scored, key=lambda pair: -pair[0])[:SHOWN]
+    below = sum(score < found.threshold for score, _ in scored)
     labels = {
         "title": t("knowledge.chart.evidence"),
         "subtitle": t(
             "knowledge.chart.evidence_subtitle", count=len(best), threshold=f"{found.threshold:.3f}", below=below,
-            all=len(found.candidates),
+            all=len(scored),
         ),
         "rank": t("knowledge.chart.rank"),
         "score": t("knowledge.chart.score"),
     }  # fmt: skip
-    points = [(c.scores["fused"] or 0.0, html.escape(f"{c.source} · {c.text[:SHORT]}…")) for c in best]
+    points = [(score, html.escape(f"{c.source} · {c.text[:SHORT]}…")) for score, c in best]
     colors = theme.arm_colors()
     figure = charts.evidence(points, found.threshold, labels, (colors["base_rag"], colors["base"]), theme.ink())
     components.chart(figure, table, "lab-evidence")

@@ -9,7 +9,6 @@ import pytest
 from core.models.cards import ModelCard
 from core.rag import calibration, embedding, fusion, knowledge, rerank, retrieval
 from core.rag.lexical import Lexical
-from core.rag.queries import condense
 from core.rag.retrieval import Settings, retrieve
 from tests.helpers import checkpoints
 from tests.helpers.isolation import add_card
@@ -166,19 +165,3 @@ def test_the_threshold_is_the_median_and_so_many_deviations() -> None:
     assert calibration._threshold(foreign, [0.4]) == pytest.approx(0.35), "half way to the base's own at most"
     # A base about the subject of some probes: they do not lift it.
     assert calibration._threshold([*foreign, 9.0], [20.0]) < 1.2
-
-
-@pytest.mark.parametrize(
-    ("history", "question", "expected"),
-    [
-        ([], "它有多高？", "它有多高？"),
-        (["介绍一下广州塔"], "它有多高？", "广州塔 它有多高？"),
-        (["介绍一下广州塔"], "多少？", "广州塔 多少？"),
-        (["What is Llama 2?"], "When was it released?", "Llama 2 When was it released?"),
-        (["What is Llama 2?"], "Why?", "Llama 2 Why?"),
-        (["介绍一下广州塔"], "珠江流经哪些城市？", "珠江流经哪些城市？"),
-        (["What is Llama 2?"], "Who founded Mistral AI in Paris?", "Who founded Mistral AI in Paris?"),
-    ],
-)
-def test_a_follow_up_gets_the_subject_of_the_question_before(history: list[str], question: str, expected: str) -> None:
-    assert condense(history, question) == expected
