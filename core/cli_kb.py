@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.cli_output import Json, MultiQuery, count, note, show, table
+from core.cli_output import Json, MultiQuery, complain, count, note, show, table
 from core.errors import UserError, fill, sentence
 
 if TYPE_CHECKING:
     from core.rag.indexing import Report
 
 app = typer.Typer(
-    no_args_is_help=True, help="Knowledge bases: build, add, rebuild, list, documents, delete, remove, search, eval."
+    no_args_is_help=True,
+    help="Knowledge bases: build, add, replace, reindex, rebuild, list, documents, delete, remove, search, eval.",
 )
 
 
@@ -21,28 +22,54 @@ Size = Annotated[int, typer.Option(min=0, help="Longest chunk, in tokens; 0: as 
 Overlap = Annotated[int, typer.Option(min=0, help="Tokens that a chunk repeats of the one before; with --size.")]
 
 
+Embedder = Annotated[str, typer.Option(help="Embedding model of the catalog; empty: the default, or the base's own.")]
+
+
 @app.command("build")
-def kb_build(name: str, paths: list[Path], size: Size = 0, overlap: Overlap = 0, as_json: Json = False) -> None:
+def kb_build(
+    name: str,
+    paths: list[Path],
+    size: Size = 0,
+    overlap: Overlap = 0,
+    embedder: Embedder = "",
+    as_json: Json = False,
+) -> None:
     """Index files, folders and zips under a name: afterwards it holds exactly these; interrupted, start it again."""
     from core.rag import knowledge
 
-    _indexed(lambda: knowledge.build(name, paths, count, size, overlap), as_json)
+    _indexed(lambda: knowledge.build(name, paths, count, size, overlap, embedder), as_json)
 
 
 @app.command("add")
-def kb_add(name: str, paths: list[Path], as_json: Json = False) -> None:
+def kb_add(name: str, paths: list[Path], embedder: Embedder = "", as_json: Json = False) -> None:
     """The same, keeping the other documents; one of the same name is replaced."""
     from core.rag import knowledge
 
-    _indexed(lambda: knowledge.add(name, paths, count), as_json)
+    _indexed(lambda: knowledge.add(name, paths, count, embedder=embedder), as_json)
+
+
+@app.command("replace")
+def kb_replace(name: str, document: str, file: Path, as_json: Json = False) -> None:
+    """Put a file in the place of a document, which keeps its name."""
+    from core.rag import knowledge
+
+    _indexed(lambda: knowledge.replace(name, document, file, count), as_json)
+
+
+@app.command("reindex")
+def kb_reindex(name: str, document: str, as_json: Json = False) -> None:
+    """Read, cut and embed the kept copy of one document again."""
+    from core.rag import knowledge
+
+    _indexed(lambda: knowledge.reindex(name, document, count), as_json)
 
 
 @app.command("rebuild")
-def kb_rebuild(name: str, size: Size = 0, overlap: Overlap = 0, as_json: Json = False) -> None:
-    """Index a knowledge base's own documents again, with the default embedding model and other chunks if wanted."""
+def kb_rebuild(name: str, size: Size = 0, overlap: Overlap = 0, embedder: Embedder = "", as_json: Json = False) -> None:
+    """Index a knowledge base's own documents again, with the default or another embedding model, in other chunks."""
     from core.rag import knowledge
 
-    _indexed(lambda: knowledge.rebuild(name, count, size, overlap), as_json)
+    _indexed(lambda: knowledge.rebuild(name, count, size, overlap, embedder), as_json)
 
 
 def _indexed(work: Callable[[], "Report"], as_json: bool) -> None:
@@ -176,3 +203,79 @@ def kb_eval(name: str, qa: Path, as_json: Json = False) -> None:
     ]
     # Scripts compare the plain figures; the intervals stand beside them.
     show({**report, "stages": plain, "intervals": stages}, as_json, lambda: table(rows, list(rows[0])))
+
+
+@app.command("questions")
+def kb_questions(
+    name: str,
+    out: Path,
+    number: Annotated[int, typer.Option("--count", min=1, help="Questions wanted; at most one a chunk.")] = 20,
+    seed: Annotated[int, typer.Option(help="Which chunks are asked about.")] = 0,
+    without_model: Annotated[bool, typer.Option("--without-model", help="Make all of words, at once.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make questions of a knowledge base's own sentences, for `kb eval` and `kb sweep`; each row says how it was made.
+
+    Those made of words repeat the documents' words, which makes them easier for lexical recall than people's.
+    """
+    import json
+
+    from core import files
+    from core.evaluation import questions
+    from core.generation import ask
+    from core.generation.engine import Engine
+    from core.models import store
+
+    card = store.default_generator()
+    by = {} if without_model else {"write": ask.writer(Engine(), card.name), "languages": card.languages}
+    rows = list(questions.generate(name, number, seed, tick=lambda done: count(done, number), **by))
+    files.write_text(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    made = questions.summary(rows)
+    text = f"{out}: {made['n']} questions, {made['model']} by the model, {made['words']} made of words"
+    show(
+        {"kb": name, "out": str(out), "generator": None if without_model else card.name, **made}, as_json, lambda: text
+    )
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UserError("{text} is no list of numbers.", "Write them like 110,220,330.", text=text) from error
+
+
+@app.command("sweep")
+def kb_sweep(
+    name: str,
+    qa: Path,
+    sizes: Annotated[str, typer.Option(help="Longest chunks to try, in tokens.")] = "110,220,330",
+    top_k: Annotated[str, typer.Option(help="Numbers of passages to try.")] = "1,3,5",
+    overlap: Overlap = 0,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until it is done; else it goes on by itself.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The same questions on the same documents cut differently: what is found, and what it costs to read.
+
+    The knowledge base itself stays as it is. Results are kept with it, also for the Knowledge page.
+    """
+    from core.evaluation import sweep
+
+    started = sweep.start(name, qa, _numbers(sizes), overlap, _numbers(top_k))
+    found = sweep.show(name, started)
+    if wait:
+        found = sweep.wait(name, started, lambda state: count(round(100 * state.get("share", 0.0)), 100))
+        if error := found.get("error"):
+            complain(*(fill(error[part], error["values"]) for part in ("message", "hint")))
+            raise typer.Exit(1)
+    rows = [
+        {
+            "size": point["size"],
+            "chunks": point["chunks"],
+            **{m: f"{f['mean']:.3f} [{f['low']:.3f}, {f['high']:.3f}]" for m, f in sweep.last_stage(point).items()},
+            **{f"tokens@{k}": round(tokens["mean"]) for k, tokens in point["tokens"].items()},
+            "ms": point["ms"],
+        }
+        for point in found["results"]
+    ]
+    report = {"sweep": started, "kb": name, "status": found["status"], "n": found["n"], "results": found["results"]}
+    show(report, as_json, lambda: table(rows, list(rows[0])) if rows else started)

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from core import cli
+from core import cli, jobs
 from core.errors import UserError
+from core.evaluation import sweep_worker
 from core.models.cards import ModelCard
 from core.rag import knowledge
+from tests.helpers.isolation import add_card
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +63,14 @@ def test_nothing_but_broken_files_is_an_error_with_a_line_for_each(folder: Path)
     assert "kb" not in {row["name"] for row in answer("list")["knowledge_bases"]}
 
 
+def test_the_embedding_model_is_chosen(folder: Path, tiny_embedder_dir: Path) -> None:
+    add_card("other-embedder", "embed", tiny_embedder_dir)
+    assert answer("build", "kb", str(folder), "--embedder", "other-embedder")["embedder"] == "other-embedder"
+    refused = run("add", "kb", str(folder), "--embedder", "tiny-embedder")
+    assert "cannot be compared" in str(refused.exception)
+    assert answer("rebuild", "kb", "--embedder", "tiny-embedder")["embedder"] == "tiny-embedder"
+
+
 def test_documents_are_added_deleted_and_cut_anew(folder: Path, tmp_path: Path) -> None:
     answer("build", "kb", str(folder))
     (tmp_path / "b.txt").write_text(" ".join(f"Sentence number {i} is here." for i in range(80)), "utf-8")
@@ -68,8 +78,40 @@ def test_documents_are_added_deleted_and_cut_anew(folder: Path, tmp_path: Path) 
     assert (added["documents"], added["added"]) == (2, ["b.txt"])
     smaller = answer("rebuild", "kb", "--size", "60")
     assert smaller["chunks"] > added["chunks"]
+    (tmp_path / "new edition.txt").write_text("A llama carries two loads.", "utf-8")
+    assert answer("replace", "kb", "a.md", str(tmp_path / "new edition.txt"))["added"] == ["a.md"]
+    assert "A llama carries two loads." in {row.text for row in knowledge.rows("kb")}
+    assert answer("reindex", "kb", "a.md")["added"] == ["a.md"]
     assert run("delete", "kb", "a.md").exit_code == 0
     assert {row.source for row in knowledge.rows("kb")} == {"b.txt"}
     assert "no document “a.md”" in str(run("delete", "kb", "a.md").exception)
     assert run("remove", "kb").exit_code == 0
     assert "no knowledge base “kb”" in str(run("documents", "kb").exception)
+
+
+def test_questions_are_made_evaluated_and_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for animal in ("llama", "owl"):
+        text = " ".join(f"Note {i} on the {animal} says that it was seen by the river in week {i}." for i in range(8))
+        (tmp_path / f"{animal}.md").write_text(text, "utf-8")
+    answer("build", "kb", str(tmp_path / "llama.md"), str(tmp_path / "owl.md"))
+    qa = tmp_path / "qa.jsonl"
+    made = answer("questions", "kb", str(qa), "--count", "2", "--without-model")
+    assert made == {
+        "kb": "kb", "out": str(qa), "generator": None, "n": 2, "model": 0, "words": 2, "refused": {},
+    }  # fmt: skip
+    rows = [json.loads(line) for line in qa.read_text("utf-8").splitlines()]
+    assert {row["source"] for row in rows} == {"llama.md", "owl.md"}
+    for row in rows:
+        assert knowledge.document_text("kb", row["source"])[row["start"] : row["end"]].startswith("Note")
+    assert answer("eval", "kb", str(qa))["n"] == 2
+
+    monkeypatch.setattr(jobs, "launch", lambda module, folder: sweep_worker.main(folder) or 0)
+    done = answer("sweep", "kb", str(qa), "--sizes", "60,30", "--top-k", "1,2", "--wait")
+    assert (done["status"], done["n"], [point["size"] for point in done["results"]]) == ("finished", 2, [30, 60])
+    for point in done["results"]:
+        assert {"hit@1", "hit@2", "mrr", "ndcg@10"} <= set(point["stages"]["rerank"])
+        assert set(point["tokens"]) == {"1", "2"}
+    shown = run("sweep", "kb", str(qa), "--sizes", "60", "--wait").stdout
+    assert "tokens@3" in shown and "mrr" in shown
+    assert "no list of numbers" in str(run("sweep", "kb", str(qa), "--sizes", "60;30").exception)
+    assert {row["name"] for row in answer("list")["knowledge_bases"] if not row["shipped"]} == {"kb"}

@@ -26,6 +26,8 @@ def nearest(seen: View, vector: "np.ndarray", count: int) -> list[tuple[int, flo
     count = min(count, len(seen.rows))
     if not count:
         return []
+    if bases.is_scratch(seen.name):
+        return exact(seen, vector, count)
     try:
         found = _by_store(seen, vector, count)
         _TOLD.clear()

@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import UserError
 from core.evaluation import retrieval
+from core.rag.bases import Row
 from core.rag.retrieval import Candidate, Retrieval, Settings
 
 # Sources of the passages found, best first; several passages of one document count once, by the best.
@@ -88,3 +89,44 @@ def test_a_file_that_is_missing_or_empty(tmp_path: Path) -> None:
         retrieval.evaluate("kb", tmp_path / "gone.jsonl")
     with pytest.raises(UserError, match="has no rows"):
         retrieval.evaluate("kb", qa_file(tmp_path, []))
+
+
+def test_with_its_place_given_a_hit_is_a_chunk_that_holds_half_of_it(
+    ranked: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chunks of a.md are found first, second and fourth; each row of the file asks for another place in it."""
+    spans = [("x", 0, 0), ("a.md", 0, 100), ("a.md", 80, 200), ("b.md", 0, 400), ("a.md", 200, 300)]
+    rows = [Row(str(i), "", source, start=start, end=end) for i, (source, start, end) in enumerate(spans)]
+    monkeypatch.setattr("core.rag.knowledge.rows", lambda name: rows)
+    monkeypatch.setitem(RANKINGS, "places", [source for source, _, _ in spans[1:]])
+    places = [(10, 60), (90, 110), (130, 160), (195, 205), (210, 260), (185, 220), (310, 340)]
+    expected = [
+        1,
+        1,
+        2,
+        2,
+        4,
+        4,
+        None,
+    ]  # (90, 110): both halves do, the first counts; (310, 340) is in b.md's span only
+    path = tmp_path / "qa.jsonl"
+    lines = [json.dumps({"question": "places", "source": "a.md", "start": s, "end": e}) for s, e in places]
+    path.write_text("\n".join(lines), "utf-8")
+    found = retrieval.measure("kb", retrieval.read(path))
+    assert found.ranks["dense"] == expected
+    report = retrieval.evaluate("kb", path)["stages"]["dense"]
+    assert report["mrr"]["mean"] == pytest.approx((1 + 1 + 1 / 2 + 1 / 2 + 1 / 4 + 1 / 4) / 7, abs=1e-4)
+    assert report["hit@3"]["mean"] == pytest.approx(4 / 7, abs=1e-4)
+
+
+@pytest.mark.parametrize("place", [{"start": 5}, {"end": 5}, {"start": 5, "end": 5}, {"start": -1, "end": 5}])
+def test_a_place_that_is_none_is_named(tmp_path: Path, place: dict[str, int]) -> None:
+    path = tmp_path / "qa.jsonl"
+    path.write_text(json.dumps({"question": "q", "source": "a.md", **place}), "utf-8")
+    with pytest.raises(UserError, match=r"row 1: start and end are no span"):
+        retrieval.read(path)
+
+
+def test_hits_beyond_ten_are_counted_where_they_are_asked_for() -> None:
+    figures = retrieval.scores([1, 12, None, 25], [1, 15])
+    assert {m: f["mean"] for m, f in figures.items()} == {"hit@1": 0.25, "hit@15": 0.5, "mrr": 0.25, "ndcg@10": 0.25}
