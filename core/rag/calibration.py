@@ -3,7 +3,8 @@
 The spread of cosines differs from embedder to embedder and from base to base, and so does the best score that a
 question reaches which the base cannot answer. Both are measured: the spread with sentences of the base as queries, the
 other with questions from everyday life and with nonsense, in the query's kind of script (an embedder holds texts of
-one language for alike, so that a Chinese question scores high on any Chinese base).
+one language for alike, so that a Chinese question scores high on any Chinese base). That holds for a base of a single
+row, too: of 40 own questions to bases of 7 passages of the CMRC trial 39 find something, of 60 foreign ones 5.
 """
 
 import logging
@@ -21,11 +22,9 @@ from core.rag import embedding, fusion, knowledge
 from core.rag.bases import View
 from core.rag.lexical import Lexical
 
-FORMAT = 2  # raise it when terms, formula or probes change: what is kept is made again
+FORMAT = 3  # raise it when terms, formula or probes change: what is kept is made again
 SENTENCES, ROWS, WIDTH = 32, 1000, 10
 DEVIATIONS = 2.25  # of the probes' best scores, above their median
-NOTHING = -1.0  # every cosine reaches it
-FEW = 8  # rows; with fewer there is no telling what is foreign, and little noise to keep out
 FLOOR = 0.005  # smallest spread: that of a base of one row would be none
 WAYS = ("both", "dense", "lexical")
 PROBES = {
@@ -133,12 +132,7 @@ def _make(seen: View) -> Prepared:
     for kind, query, vector in zip(kinds, [*own, *foreign], vectors, strict=True):
         best[kind].append(_best(seen, index, spread, query, vector))
     thresholds = {
-        kind: {
-            way: _threshold([b[way] for b in best[kind]], [b[way] for b in best["own"]])
-            if len(seen.rows) >= FEW
-            else NOTHING
-            for way in WAYS
-        }
+        kind: {way: _threshold([b[way] for b in best[kind]], [b[way] for b in best["own"]]) for way in WAYS}
         for kind in PROBES
     }
     return Prepared(index, spread, thresholds)

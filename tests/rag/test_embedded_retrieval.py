@@ -99,6 +99,13 @@ def test_its_own_questions_are_answered_and_foreign_ones_mostly_are_not(name: st
         assert all(search(name, question) == [] for question in set(foreign) - set(found))
 
 
+def test_a_base_of_a_few_rows_knows_what_it_has_nothing_about(embedded: Path) -> None:
+    knowledge.build("lora", [ROOT / "knowledge" / "llama2" / "lora.md"])
+    assert len(knowledge.rows("lora")) < 8
+    assert retrieve("lora", "Who proposed LoRA, and what does it freeze?").found
+    assert not [q for q in (*FOREIGN["en"], *FOREIGN["zh"]) if retrieve("lora", q).found][2:]
+
+
 CROSS = {
     "变换器模型是哪篇论文提出的？": "transformer.md",
     "低秩适配微调为什么能节省显存？": "lora.md",
@@ -111,8 +118,6 @@ CROSS = {
 
 def test_words_do_not_push_down_what_answers_in_another_language(embedded: Path) -> None:
     """Documents in both languages in one base, and questions in the other language than their answer's."""
-    from core.rag import knowledge
-
     knowledge.build("both", [ROOT / "knowledge" / "llama2", ROOT / "knowledge" / "guangzhou"])
     better = worse = 0
     for question, source in CROSS.items():
