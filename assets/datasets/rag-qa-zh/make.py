@@ -29,6 +29,7 @@ OTHER_SUBJECT = 0.2  # share of those that ask about somebody else, rather than 
 DISTRACTED = 0.3  # share of passages that also speak of another subject
 PER_PASSAGE = (1, 1, 2, 2, 3)  # how many questions a passage gets
 QUESTIONS = sum(PER_PASSAGE) / len(PER_PASSAGE)
+LONGER = 0.6  # the chance of a question grows with this power of its answer's length
 LENGTHS = (60, 260, 150)  # characters of a passage before a distractor: least, most, mode
 
 
@@ -166,7 +167,8 @@ def rows_of(rng: Random, frame: Frame, frames: list[Frame]) -> list[dict]:
 
     rows: list[dict] = []
     wanted = rng.choice(PER_PASSAGE)
-    for i, phrasings, answer in rng.sample(filled.asked, len(filled.asked)):
+    # longer answers somewhat more often: most of what a frame asks is a name or a number
+    for i, phrasings, answer in sorted(filled.asked, key=lambda q: rng.random() ** (1 / len(q[2]) ** LONGER), reverse=True):
         if len(rows) == wanted:
             break
         named = tuple(p for p in phrasings if filled.subject in p) if beside else phrasings
