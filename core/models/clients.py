@@ -1,4 +1,4 @@
-"""The two model hubs' own clients behind one face: list the files of a model, receive one of them.
+"""The two hubs' own clients behind one face: list the files of a model or data set, receive one of them.
 
 Tokens and addresses come from our settings alone: a login kept by another program is neither read nor sent.
 """
@@ -82,15 +82,16 @@ class ModelScope:
             cache_dir=scratch,
             config_dir=scratch,
         )
-        self.id, self.revision, self.api = source.id, source.revision or "master", HubApi(config)
+        self.id, self.type, self.revision = source.id, source.repository, source.revision or "master"
+        self.api = HubApi(config)
 
     def files(self) -> list[RemoteFile]:
-        listed = self.api.list_repo_files(self.id, "model", revision=self.revision)
+        listed = self.api.list_repo_files(self.id, self.type, revision=self.revision)
         return [RemoteFile(entry.path, entry.size, entry.sha256 or "") for entry in listed if not entry.is_dir]
 
     def receive(self, file: RemoteFile, folder: Path) -> None:
         self.api.download_file(
-            self.id, "model", file.path, revision=self.revision, local_dir=folder, file_size=file.size
+            self.id, self.type, file.path, revision=self.revision, local_dir=folder, file_size=file.size
         )
 
     def status(self, error: Exception) -> int:
@@ -130,7 +131,7 @@ class HuggingFace:
         # It would write every address into the log, and those of the files carry a signature.
         logging.getLogger("httpx2").setLevel(logging.WARNING)
         constants.DOWNLOAD_CHUNK_SIZE = _CHUNK  # 10 MB otherwise, which on a slow line is a long time without news
-        self.id, self.revision = source.id, source.revision or "main"
+        self.id, self.type, self.revision = source.id, source.repository, source.revision or "main"
         self.endpoint = settings().hf_endpoint.rstrip("/") or None
         self.token: str | bool = settings().hf_token.get_secret_value() or False
         self.api = HfApi(endpoint=self.endpoint, token=self.token)
@@ -139,8 +140,9 @@ class HuggingFace:
         from huggingface_hub.hf_api import RepoFile
 
         # From here on the commit is meant, so that a branch that moves meanwhile gives no mixture.
-        self.revision = self.api.model_info(self.id, revision=self.revision, timeout=20).sha or self.revision
-        listed = self.api.list_repo_tree(self.id, revision=self.revision, recursive=True)
+        about = self.api.repo_info(self.id, repo_type=self.type, revision=self.revision, timeout=20)
+        self.revision = about.sha or self.revision
+        listed = self.api.list_repo_tree(self.id, repo_type=self.type, revision=self.revision, recursive=True)
         found = [entry for entry in listed if isinstance(entry, RepoFile)]
         return [RemoteFile(entry.path, entry.size, entry.lfs.sha256 if entry.lfs else "") for entry in found]
 
@@ -149,7 +151,9 @@ class HuggingFace:
         from huggingface_hub.file_download import http_get
         from huggingface_hub.utils import build_hf_headers
 
-        url = hf_hub_url(self.id, file.path, revision=self.revision, endpoint=self.endpoint)
+        url = hf_hub_url(
+            self.id, file.path, repo_type=self.type, revision=self.revision, endpoint=self.endpoint
+        )
         # Compressed on the way, a file could not be gone on with.
         headers = {**build_hf_headers(token=self.token), "Accept-Encoding": "identity"}
         with partial(folder, file).open("ab") as out:

@@ -12,6 +12,7 @@ import re
 import shutil
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,7 @@ from core.settings import settings
 
 PATIENCE = 4  # attempts in a row that bring not one byte
 FETCHES = 2  # of one file that arrives wrong
+Choice = Callable[[list[RemoteFile]], list[RemoteFile]]
 _ROOM = 100_000_000  # bytes of disk to leave free
 
 # Code that came with a model is never run here, so it is not fetched; nor are the other frameworks' weights, pictures,
@@ -49,15 +51,16 @@ class FileProgress:
     done: int
 
 
-def fetch(source: Source, folder: Path, progress: Progress) -> Path:
-    """Download a model, going on where an earlier try stopped.
+def fetch(source: Source, folder: Path, progress: Progress, choose: Choice | None = None) -> Path:
+    """Download a model or data set, going on where an earlier try stopped.
 
     Args:
         folder: this source's own; kept between tries.
         progress: told ``list``, ``download`` and ``verify``.
+        choose: which of the listed files to fetch; None: those a model is loaded from.
 
     Returns:
-        The folder with the model's files, each of the size (and checksum, where the hub gives one) it should have.
+        The folder with the files, each of the size (and checksum, where the hub gives one) it should have.
 
     Raises:
         UserError: offline, out of reach, no such model, no access, disk full, or a file that arrives wrong twice.
@@ -67,10 +70,11 @@ def fetch(source: Source, folder: Path, progress: Progress) -> Path:
     here.mkdir(parents=True, exist_ok=True)
     client = CLIENTS[source.kind](source, folder / "client")
     try:
-        plan = wanted(client.files())
+        listed = client.files()
     except Exception as error:
         raise _explain(client, source, error) from error
-    if not any(_is_weights(file.path) for file in plan):
+    plan = choose(listed) if choose else wanted(listed)
+    if not choose and not any(_is_weights(file.path) for file in plan):
         raise UserError(
             "{model} on {hub} has no weights in a format this app reads.",
             "Choose a model that has .safetensors or pytorch_model.bin files.",
@@ -98,9 +102,14 @@ def wanted(listed: list[RemoteFile]) -> list[RemoteFile]:
     return sorted(kept, key=lambda file: (file.size, file.path))
 
 
+def is_inside(path: PurePosixPath) -> bool:
+    """Whether a path that a hub names stays inside the folder it is to lie in, and is not hidden there."""
+    outside = path.is_absolute() or ".." in path.parts or "\\" in str(path)
+    return not outside and not any(part.startswith(".") for part in path.parts)
+
+
 def _is_wanted(path: PurePosixPath) -> bool:
-    # A hub names the files; none may lie outside the model's folder.
-    if path.is_absolute() or ".." in path.parts or "\\" in str(path) or any(p.startswith(".") for p in path.parts):
+    if not is_inside(path):
         return False
     name = path.name.lower()
     if name in _WANTED:
@@ -207,6 +216,13 @@ def _explain(client: Client, source: Source, error: Exception) -> UserError:
         return error
     about = {"model": source.id, "hub": client.title}
     status = client.status(error)
+    if status == 404 and source.repository == "dataset":
+        return UserError(
+            "There is no data set {model} on {hub}, or not in the revision {revision}.",
+            "Check its name: OWNER/NAME, as on its page there.",
+            revision=source.revision or "–",
+            **about,
+        )
     if status == 404:
         return UserError(
             "There is no model {model} on {hub}, or not in the revision {revision}.",

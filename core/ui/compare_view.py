@@ -10,7 +10,8 @@ from core.evaluation import experiments
 from core.evaluation.metrics import ROUGE
 from core.generation.ask import Arm
 from core.rag import knowledge
-from core.training import datasets, runs
+from core.training import runs
+from core.training.data import datasets
 from core.ui import components, theme
 from core.ui.i18n import show_error, t
 

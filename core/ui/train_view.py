@@ -8,7 +8,8 @@ import streamlit as st
 from core import charts, jobs
 from core.models import cards, store
 from core.training import config as configs
-from core.training import datasets, runs
+from core.training import runs
+from core.training.data import checks, datasets
 from core.ui import components, forms, shell, theme
 from core.ui.i18n import seconds, show_error, t
 
@@ -47,12 +48,12 @@ def choose_data() -> str:
 def _upload() -> None:
     st.markdown(t("finetune.upload_help"))
     file = st.file_uploader(
-        t("finetune.upload"), ["json", "jsonl", "csv"], label_visibility="collapsed", key="train_file"
+        t("finetune.upload"), ["json", "jsonl", "csv", "parquet"], label_visibility="collapsed", key="train_file"
     )
     if file is None:
         return
     try:
-        rows = datasets.parse(file.name, file.getvalue())
+        rows = checks.inspect(file.name, file.getvalue(), near=False).rows(fixes=(), skip=())
     except Exception as error:
         show_error(error)
         return

@@ -15,7 +15,7 @@ from core.evaluation.statistics import contrast, interval
 from core.models.cards import ModelCard
 from core.settings import settings
 from core.training import config as configs
-from core.training import datasets
+from core.training.data import datasets
 from core.training.config import TrainConfig
 from tests.helpers import training
 from tests.helpers.isolation import add_card, data_dir

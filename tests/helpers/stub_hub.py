@@ -1,4 +1,4 @@
-"""A model hub on loopback that speaks what both real clients ask for, and misbehaves on request.
+"""A hub on loopback that speaks what both real clients ask for, and misbehaves on request.
 
 ModelScope: the file list and the file download of its ``/api/v1``. Hugging Face: model info, tree, and ``resolve``.
 Every request is kept with its headers, and every byte of a file that is sent is counted.
@@ -33,9 +33,10 @@ class Request:
 
 @dataclass
 class StubHub:
-    """Serves ``models``; the other fields say how it misbehaves."""
+    """Serves ``models`` and ``datasets``; the other fields say how it misbehaves."""
 
     models: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    datasets: dict[str, dict[str, bytes]] = field(default_factory=dict)
     status: dict[str, int] = field(default_factory=dict)
     """File name, or "list" → HTTP status to answer with."""
     drop: dict[str, list[int]] = field(default_factory=dict)
@@ -119,18 +120,28 @@ class _Handler(BaseHTTPRequestHandler):
             self.hub.requests.append(request)
         if self.hub.token and self.headers.get("Authorization") != f"Bearer {self.hub.token}":
             return self.refuse(401)
-        for name in self.hub.models:
+        for name, stored in self.hub.models.items():
             if path == f"/api/v1/models/{name}/repo/files":
-                return self.known(query["Revision"], "master") and self.modelscope_list(name)
-            if path == f"/api/v1/models/{name}/repo":
-                return self.known(query["Revision"], "master") and self.file(request, name, query["FilePath"])
-            if path.startswith(f"/api/models/{name}/revision/"):
-                return self.known(path.rpartition("/")[2], "main") and self.info(name)
-            if path == f"/api/models/{name}/tree/{COMMIT}":
-                return self.tree(name)
+                return self.known(query["Revision"], "master") and self.modelscope_list(stored)
             if path.startswith(f"/{name}/resolve/{COMMIT}/"):
-                return self.file(request, name, path.removeprefix(f"/{name}/resolve/{COMMIT}/"))
+                return self.file(request, stored, path.removeprefix(f"/{name}/resolve/{COMMIT}/"))
+        for name, stored in self.hub.datasets.items():
+            if path == f"/api/v1/datasets/{name}/repo/tree":
+                return self.known(query["Revision"], "master") and self.modelscope_list(stored)
+            if path.startswith(f"/datasets/{name}/resolve/{COMMIT}/"):
+                return self.file(request, stored, path.removeprefix(f"/datasets/{name}/resolve/{COMMIT}/"))
+        for kind, name, stored in self.repositories():
+            if path == f"/api/v1/{kind}/{name}/repo":
+                return self.known(query["Revision"], "master") and self.file(request, stored, query["FilePath"])
+            if path.startswith(f"/api/{kind}/{name}/revision/"):
+                return self.known(path.rpartition("/")[2], "main") and self.info(name, stored)
+            if path == f"/api/{kind}/{name}/tree/{COMMIT}":
+                return self.tree(stored)
         return self.refuse(404)
+
+    def repositories(self) -> Iterator[tuple[str, str, dict[str, bytes]]]:
+        for kind, held in (("models", self.hub.models), ("datasets", self.hub.datasets)):
+            yield from ((kind, name, stored) for name, stored in held.items())
 
     def known(self, revision: str, expected: str) -> bool:
         if revision not in (expected, COMMIT):
@@ -152,32 +163,32 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def info(self, name: str) -> None:
+    def info(self, name: str, stored: dict[str, bytes]) -> None:
         if status := self.hub.status.get("list"):
             return self.refuse(status)
-        siblings = [{"rfilename": path} for path in self.hub.models[name]]
+        siblings = [{"rfilename": path} for path in stored]
         return self.answer({"id": name, "modelId": name, "sha": COMMIT, "siblings": siblings, "tags": []})
 
-    def tree(self, name: str) -> None:
+    def tree(self, stored: dict[str, bytes]) -> None:
         entries: list[dict[str, Any]] = []
-        for path, data in self.hub.models[name].items():
+        for path, data in stored.items():
             entry: dict[str, Any] = {"type": "file", "path": path, "size": len(data), "oid": "0" * 40}
             if path.endswith((".safetensors", ".bin", ".model")):  # as kept in LFS
                 entry["lfs"] = {"oid": sha256(data), "size": len(data), "pointerSize": 134}
             entries.append(entry)
         self.answer(entries)
 
-    def modelscope_list(self, name: str) -> None:
+    def modelscope_list(self, stored: dict[str, bytes]) -> None:
         if status := self.hub.status.get("list"):
             return self.refuse(status)
         entries = [
             {"Path": path, "Name": path.rpartition("/")[2], "Type": "blob", "Size": len(data), "Sha256": sha256(data)}
-            for path, data in self.hub.models[name].items()
+            for path, data in stored.items()
         ]
         return self.answer({"Code": 200, "Success": True, "Data": {"Files": entries}})
 
-    def file(self, request: Request, name: str, path: str) -> None:
-        hub, data = self.hub, self.hub.models[name].get(path)
+    def file(self, request: Request, stored: dict[str, bytes], path: str) -> None:
+        hub, data = self.hub, stored.get(path)
         if data is None or (status := hub.status.get(path, 200)) != 200:
             return self.refuse(404 if data is None else status)
         request.file = path

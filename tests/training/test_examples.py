@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from core.generation.prompts import conversation, encode
-from core.training.examples import IGNORE, Collator, answer_loss, example
+from core.training.examples import (
+    IGNORE,
+    Collator,
+    Example,
+    answer_loss,
+    examples,
+    label_example,
+    marked,
+    seq2seq_example,
+)
 
 ROWS = [
     {"input": "What is a llama?", "output": "An animal of the Andes."},
@@ -27,6 +36,11 @@ def model(tiny_model_dir: Path) -> Any:
     from transformers import AutoModelForCausalLM
 
     return AutoModelForCausalLM.from_pretrained(tiny_model_dir).eval()
+
+
+def example(tokenizer: Any, row: dict[str, Any], max_length: int, learn: str = "answers") -> Example:
+    (only,) = examples(tokenizer, row, max_length, learn)
+    return only
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -57,6 +71,94 @@ def test_a_long_answer_is_cut_at_its_end_with_one_prompt_token_left(tokenizer: A
     assert tokenizer.decode(cut["input_ids"][1:]) == tokenizer.decode(
         example(tokenizer, row, 4096)["labels"][-len(tokenizer(row["output"])["input_ids"]) - 1 :][:31]
     )
+
+
+TURNS = [
+    {"role": "system", "content": "Be kind."},
+    {"role": "user", "content": "What is a llama?"},
+    {"role": "assistant", "content": "An animal."},
+    {"role": "user", "content": "在哪里？"},
+    {"role": "assistant", "content": "安第斯山。"},
+]
+TALK = {"messages": TURNS, "input": TURNS[3]["content"], "output": TURNS[4]["content"]}
+
+
+def spans(made: Example) -> list[tuple[int, int]]:
+    """Where runs of learned tokens begin and end."""
+    learned = [False, *(label != IGNORE for label in made["labels"]), False]
+    edges = [i for i in range(1, len(learned)) if learned[i] != learned[i - 1]]
+    return [(begin - 1, end - 1) for begin, end in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def test_every_answer_of_a_conversation_is_learned_after_the_prompt_the_engine_would_send(tokenizer: Any) -> None:
+    made = example(tokenizer, TALK, 512)
+    found = spans(made)
+    for (begin, end), place in zip(found, (2, 4), strict=True):
+        assert made["input_ids"][:begin] == encode(tokenizer, TURNS[:place])
+        assert tokenizer.decode(made["labels"][begin:end]) == TURNS[place]["content"] + tokenizer.eos_token
+    last = example(tokenizer, TALK, 512, "last")
+    assert spans(last) == found[1:] and last["input_ids"] == made["input_ids"]
+    whole = example(tokenizer, TALK, 512, "all")
+    assert whole["labels"] == whole["input_ids"] == made["input_ids"]
+
+
+def test_an_answer_that_the_template_rewrites_later_becomes_a_row_of_its_own(tiny_model_dir: Path) -> None:
+    """Templates that end a question otherwise once it is answered, as Yuan's, or drop what was thought."""
+    from transformers import AutoTokenizer
+
+    other = AutoTokenizer.from_pretrained(tiny_model_dir)
+    other.chat_template = "{{ messages | map(attribute='content') | join('\n') }}{{ '<|im_start|>' }}"
+    made = examples(other, TALK, 512)
+    assert len(made) == 2
+    for row, place in zip(made, (2, 4), strict=True):
+        ((begin, end),) = spans(row)
+        assert row["input_ids"][:begin] == encode(other, TURNS[:place])
+        assert other.decode(row["input_ids"][begin:end]) == TURNS[place]["content"] + other.eos_token
+    assert len(examples(other, TALK, 512, "last")) == 1
+
+
+def test_a_long_conversation_keeps_its_end(tokenizer: Any) -> None:
+    whole, cut = example(tokenizer, TALK, 512), example(tokenizer, TALK, 50)
+    assert cut == {key: values[-50:] for key, values in whole.items()}
+
+
+TEXT = "### Human: Hi there.\n### Assistant: Hello.\n### Human: And now?\n### Assistant: Bye. "
+
+
+def test_of_a_text_with_markers_the_answers_are_learned(tokenizer: Any) -> None:
+    made = example(tokenizer, {"text": TEXT}, 512)
+    learned = [tokenizer.decode(made["labels"][begin:end]) for begin, end in spans(made)]
+    assert learned == ["Hello.\n", "Bye." + tokenizer.eos_token]
+    assert tokenizer.decode(made["input_ids"]) == TEXT.rstrip() + tokenizer.eos_token
+    last = example(tokenizer, {"text": TEXT}, 512, "last")
+    assert [tokenizer.decode(last["labels"][b:e]) for b, e in spans(last)] == ["Bye." + tokenizer.eos_token]
+    assert example(tokenizer, {"text": TEXT}, 24)["input_ids"] == made["input_ids"][-24:]
+
+
+def test_of_a_plain_text_everything_is_learned_and_the_end_is_lost(tokenizer: Any) -> None:
+    for row, learn in (({"text": "The quick brown fox."}, "answers"), ({"text": TEXT}, "all")):
+        made = example(tokenizer, row, 512, learn)
+        assert made["labels"] == made["input_ids"]
+        assert tokenizer.decode(made["input_ids"]) == row["text"] + tokenizer.eos_token
+        assert example(tokenizer, row, 4, learn)["input_ids"] == made["input_ids"][:4]
+
+
+@pytest.mark.parametrize("text", [TEXT, "no marker", "### Assistant:", "Before. ###Human: x ### assistant : y", ""])
+def test_the_parts_of_a_text_are_the_text(text: str) -> None:
+    assert "".join(part for part, _ in marked(text)) == text
+
+
+def test_an_encoder_decoder_reads_the_prompt_and_learns_the_answer(tokenizer: Any) -> None:
+    made = seq2seq_example(tokenizer, ROWS[0], 512)
+    assert made["input_ids"] == encode(tokenizer, conversation(ROWS[0]["input"]))
+    assert tokenizer.decode(made["labels"]) == ROWS[0]["output"] + tokenizer.eos_token
+    cut = seq2seq_example(tokenizer, ROWS[0], 5)
+    assert cut == {"input_ids": made["input_ids"][-5:], "labels": made["labels"][:5]}
+
+
+def test_a_label_is_its_place_among_the_labels(tokenizer: Any) -> None:
+    made = label_example(tokenizer, {"text": "The fox.", "label": "good"}, ["bad", "good"], 3)
+    assert made == {"input_ids": tokenizer("The fox.")["input_ids"][:3], "labels": 1}
 
 
 def test_a_batch_is_padded_on_the_left_with_positions_from_zero(tokenizer: Any) -> None:

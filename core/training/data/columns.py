@@ -1,0 +1,257 @@
+"""Layouts people have, recognised and mapped: columns of a file → rows that training and evaluation know.
+
+Three kinds of rows come out:
+
+- chat: {"input", "output"}, with "messages" (role, content) where there is more than one question and its answer.
+  Rows about a passage keep "context", "question" and "answer" besides, rows about a dialogue "dialogue" and "summary".
+- text: {"text"}.
+- label: {"text", "label": name}.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.errors import UserError
+from core.generation.prompts import Message, conversation, language, with_context
+from core.training.data.formats import Table
+
+Row = dict[str, Any]
+Fields = dict[str, Any]
+"""What a row holds, by the names of its layout instead of the file's."""
+
+CHAT, TEXT, LABEL = "chat", "text", "label"
+SUMMARY_PROMPTS = {
+    "zh": "对话：\n{dialogue}\n请概括这段对话。",
+    "en": "Conversation:\n{dialogue}\nPlease summarize this conversation.",
+}
+ROLES = {
+    **dict.fromkeys(("user", "human", "用户"), "user"),
+    **dict.fromkeys(("assistant", "gpt", "bot", "chatbot", "model", "ai", "助手"), "assistant"),
+    "system": "system",
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A way to lay a row out: the kind it becomes, the fields it must have and those it may have."""
+
+    kind: str
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+
+# In the order in which they are tried: the more particular ones first.
+LAYOUTS = {
+    "messages": Layout(CHAT, ("messages",), ("system",)),
+    "context": Layout(CHAT, ("context", "question", "answer"), ("answerable",)),
+    "dialogue": Layout(CHAT, ("dialogue", "summary")),
+    "alpaca": Layout(CHAT, ("instruction", "output"), ("input", "system", "history")),
+    "pair": Layout(CHAT, ("input", "output"), ("system",)),
+    "label": Layout(LABEL, ("text", "label")),
+    "text": Layout(TEXT, ("text",)),
+}
+_ANSWER = ("answer", "answers", "response", "completion", "target", "答案", "回答", "回复")
+_ALIASES: dict[str, tuple[str, ...]] = {
+    "messages": ("conversations", "conversation"),
+    "context": ("passage", "background", "document", "背景", "上下文", "段落"),
+    "question": ("query", "问题", "提问"),
+    "answer": _ANSWER,
+    "dialogue": ("dialog", "对话"),
+    "summary": ("abstract", "摘要", "总结"),
+    "instruction": ("指令",),
+    "input": ("prompt", "question", "query", "source", "输入", "问题"),
+    "output": ("输出", *_ANSWER),
+    "text": ("sentence", "content", "review", "文本", "句子", "评论", "内容"),
+    "label": ("labels", "sentiment", "category", "class", "标签", "类别", "情感"),
+}
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Which column is which field of a layout; kept with the set.
+
+    Attributes:
+        columns: field of the layout → column of the file.
+        labels: names of the classes, in the order of their numbers; empty: as they stand in the rows.
+    """
+
+    layout: str
+    columns: dict[str, str]
+    labels: list[str] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        return LAYOUTS[self.layout].kind
+
+
+def guess(table: Table) -> Mapping | None:
+    """The mapping that the columns' names (and what is in them) suggest; None where nothing fits."""
+    sample = [row for row in table.rows if isinstance(row, dict)][:50]
+    names = {name.strip().lower(): name for name in reversed(table.columns)}
+    for layout, parts in LAYOUTS.items():
+        columns = {
+            part: names[found]
+            for part in (*parts.required, *parts.optional)
+            if (found := next((n for n in (part, *_ALIASES.get(part, ())) if n in names), None)) is not None
+        }
+        if set(parts.required) <= columns.keys() and len(set(columns.values())) == len(columns):
+            turns = layout == "messages"
+            if turns and not any(isinstance(row.get(columns["messages"]), list) for row in sample):
+                continue
+            return Mapping(layout, columns, table.names.get(columns.get("label", ""), []))
+    texts = [name for name in table.columns if any(isinstance(row.get(name), str) for row in sample)]
+    return Mapping("text", {"text": texts[0]}) if len(table.columns) == len(texts) == 1 else None
+
+
+def make(table: Table, layout: str = "", columns: dict[str, str] | None = None, labels: Sequence[str] = ()) -> Mapping:
+    """The guess with what a person says put over it.
+
+    Args:
+        layout: one of :data:`LAYOUTS`; empty: the guessed one.
+        columns: field → column; those not named are looked for by their own name.
+
+    Raises:
+        UserError: an unknown layout, field or column; a field without a column; nothing recognised and nothing said.
+    """
+    guessed = guess(table)
+    if not layout and guessed is None:
+        raise UserError(
+            "What the columns {columns} hold was not recognised.",
+            "Say which layout it is: {known}.",
+            columns=", ".join(table.columns) or "–",
+            known=", ".join(LAYOUTS),
+        )
+    layout = layout or (guessed.layout if guessed else "")
+    if layout not in LAYOUTS:
+        raise UserError("There is no layout “{layout}”.", "Layouts: {known}.", layout=layout, known=", ".join(LAYOUTS))
+    parts = LAYOUTS[layout]
+    base = guessed.columns if guessed and guessed.layout == layout else {}
+    found = {part: part for part in (*parts.required, *parts.optional) if part in table.columns} | base
+    found |= columns or {}
+    for part, column in found.items():
+        if part not in (*parts.required, *parts.optional):
+            raise UserError(
+                "The layout {layout} has no field “{field}”.",
+                "Its fields: {known}.",
+                layout=layout,
+                field=part,
+                known=", ".join((*parts.required, *parts.optional)),
+            )
+        if column not in table.columns:
+            raise UserError(
+                "There is no column “{column}”.", "Columns: {known}.", column=column, known=", ".join(table.columns)
+            )
+    if missing := [part for part in parts.required if part not in found]:
+        raise UserError(
+            "The layout {layout} needs a column for “{field}”.",
+            "Columns: {known}.",
+            layout=layout,
+            field=missing[0],
+            known=", ".join(table.columns),
+        )
+    return Mapping(layout, found, list(labels) or table.names.get(found.get("label", ""), []))
+
+
+def fields(mapping: Mapping, row: dict[str, Any]) -> Fields:
+    """The row's cells by the layout's names; an optional cell that is not there is left out."""
+    required = LAYOUTS[mapping.layout].required
+    found = {
+        part: row.get(column)
+        for part, column in mapping.columns.items()
+        if part in required or row.get(column) not in (None, "", [])
+    }
+    if mapping.layout == "context":
+        found["answer"] = _first_answer(found["answer"])
+    if mapping.layout == "label":
+        found["label"] = label_name(found["label"], mapping.labels)
+    return found
+
+
+def _first_answer(value: Any) -> Any:
+    """SQuAD keeps the answers of several annotators: {"text": [...], "answer_start": [...]}."""
+    texts = value.get("text") if isinstance(value, dict) else value
+    if isinstance(texts, list):
+        return texts[0] if texts else ""
+    return texts
+
+
+def label_name(value: Any, names: Sequence[str]) -> Any:
+    """A class by its name; a number is its place among ``names``, or its own name where there are none."""
+    if isinstance(value, str) and value.strip().isdecimal() and names and value not in names:
+        value = int(value)
+    if isinstance(value, int):
+        return names[value] if 0 <= value < len(names) else str(value)
+    return value.strip() if isinstance(value, str) else value
+
+
+def turns(value: Any, system: str = "") -> list[Any]:
+    """Messages by role and content, ShareGPT's from and value included; what is no message stays as it is."""
+    found: list[Any] = [{"role": "system", "content": system}] if system else []
+    for turn in value if isinstance(value, list) else []:
+        if isinstance(turn, dict):
+            role = turn.get("role", turn.get("from"))
+            turn = {"role": ROLES.get(str(role), role), "content": turn.get("content", turn.get("value"))}
+        found.append(turn)
+    return found
+
+
+def canonical(layout: str, cells: Fields) -> Row:
+    """A row of the layout's kind, from cells that :mod:`core.training.data.checks` found right."""
+    return _BUILDERS[layout](cells)
+
+
+def _from_messages(cells: Fields) -> Row:
+    return _chat(turns(cells["messages"], cells.get("system", "")))
+
+
+def _chat(messages: list[Message]) -> Row:
+    asked = [message["content"] for message in messages if message["role"] == "user"]
+    row = {"input": asked[-1], "output": messages[-1]["content"]}
+    return row if len(messages) == 2 else {**row, "messages": messages}
+
+
+def _from_context(cells: Fields) -> Row:
+    kept: Row = {part: cells[part] for part in ("context", "question", "answer", "answerable") if part in cells}
+    return {**kept, "input": with_context(cells["question"], [cells["context"]]), "output": cells["answer"]}
+
+
+def _from_dialogue(cells: Fields) -> Row:
+    kept = {part: cells[part] for part in ("dialogue", "summary")}
+    prompt = SUMMARY_PROMPTS[language(cells["dialogue"])].format(dialogue=cells["dialogue"])
+    return {**kept, "input": prompt, "output": cells["summary"]}
+
+
+def _from_pair(cells: Fields) -> Row:
+    system = [{"role": "system", "content": cells["system"]}] if cells.get("system") else []
+    asked = "\n".join(cells[part] for part in ("instruction", "input") if cells.get(part))
+    answer = {"role": "assistant", "content": cells["output"]}
+    return _chat([*system, *conversation(asked, cells.get("history", ())), answer])
+
+
+_BUILDERS: dict[str, Callable[[Fields], Row]] = {
+    "messages": _from_messages,
+    "context": _from_context,
+    "dialogue": _from_dialogue,
+    "alpaca": _from_pair,
+    "pair": _from_pair,
+    "label": lambda cells: {"text": cells["text"], "label": label_name(cells["label"], ())},
+    "text": lambda cells: {"text": cells["text"]},
+}
+
+
+def layout_of(row: Row) -> str:
+    """The layout of a row that is kept by this app: which of them all its fields belong to."""
+    return next((name for name, parts in LAYOUTS.items() if set(parts.required) <= row.keys()), "text")
+
+
+def messages(row: Row) -> list[Message]:
+    """A chat row's conversation, the answer at its end."""
+    return row.get("messages") or [*conversation(row["input"]), {"role": "assistant", "content": row["output"]}]
+
+
+def languages(rows: Iterable[Row]) -> list[str]:
+    """Languages of at least a tenth of the rows, the most frequent first."""
+    found = [language(" ".join(value for value in row.values() if isinstance(value, str))[:500]) for row in rows]
+    shares = {name: found.count(name) for name in ("zh", "en")}
+    return [name for name in sorted(shares, key=lambda n: -shares[n]) if shares[name] * 10 >= max(1, len(found))]

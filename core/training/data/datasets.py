@@ -1,0 +1,211 @@
+"""The data sets there are, shipped and kept, and the rows of any of them by name, path or hub address."""
+
+import json
+import shutil
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from core import files
+from core.errors import UserError
+from core.models import Progress
+from core.settings import settings
+from core.training.data import checks, columns, formats, remote, splitting
+from core.training.data.checks import Inspection
+from core.training.data.columns import CHAT, LABEL, TEXT, Mapping, Row
+from core.training.data.formats import Table
+from core.training.data.problems import FIXES, MUST
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set with its two splits.
+
+    Attributes:
+        labels: of a label set, in the order of their numbers.
+    """
+
+    name: str
+    train: list[Row]
+    test: list[Row]
+    labels: list[str] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        return kind_of(self.train)
+
+    def questions(self) -> list[Row]:
+        """The test rows as questions and expected answers: each has "input" and "output".
+
+        Raises:
+            UserError: a set of running text asks nothing.
+        """
+        if self.kind == TEXT:
+            raise UserError("{name} holds texts, not questions.", "Choose a data set with answers.", name=self.name)
+        if self.kind == LABEL:
+            return [{**row, "input": row["text"], "output": row["label"]} for row in self.test]
+        return self.test
+
+
+def kind_of(rows: Sequence[Row]) -> str:
+    """ "chat", "text" or "label"."""
+    return columns.LAYOUTS[columns.layout_of(rows[0])].kind if rows else CHAT
+
+
+def label_names(rows: Sequence[Row]) -> list[str]:
+    """The labels in rows, sorted."""
+    return sorted({row["label"] for row in rows}) if kind_of(rows) == LABEL else []
+
+
+def inspect(
+    source: str,
+    layout: str = "",
+    chosen: dict[str, str] | None = None,
+    progress: Progress = lambda step, share: None,
+    **how: Any,
+) -> dict[str, Inspection]:
+    """Read, map and check a file by path or a set on a hub: split → inspection.
+
+    Args:
+        layout: see :func:`core.training.data.columns.make`, as ``chosen``; both empty: recognised.
+        how: of :func:`core.training.data.checks.check`.
+
+    Raises:
+        UserError: no such file or set, out of reach; a layout, field or column that is not there.
+    """
+    found = remote.fetch(source, progress) if remote.address(source) else {"train": [_file(source)]}
+    inspections = {}
+    for split, paths in found.items():
+        try:
+            table = _joined([formats.read_path(path) for path in paths])
+        except UserError as error:
+            inspections[split] = checks.unreadable(error)
+            continue
+        mapping = columns.make(table, layout, chosen) if layout or chosen else None
+        inspections[split] = checks.inspect_table(table, mapping, **how)
+    return inspections
+
+
+def _file(source: str) -> Path:
+    if not Path(source).is_file():
+        raise UserError(
+            "There is no data set or file “{name}”.", "Data sets: {known}.", name=source, known=", ".join(listing())
+        )
+    return Path(source)
+
+
+def _joined(tables: list[Table]) -> Table:
+    return Table([row for table in tables for row in table.rows], tables[0].names, tables[0].encoding)
+
+
+def keep(
+    label: str,
+    found: dict[str, Inspection],
+    fixes: Collection[str] = FIXES,
+    skip: Collection[str] = (MUST,),
+    **about: Any,
+) -> str:
+    """Keep what was inspected (:meth:`Inspection.rows`), with the splits it came with; returns the set's name."""
+    rows = {split: inspection.rows(fixes, skip) for split, inspection in found.items()}
+    train = rows.pop("train", None) or rows.pop(next(iter(rows)))
+    test = rows.get("test") or rows.get("validation") or ()
+    return add(label, train, test, mapping=next(iter(found.values())).mapping, **about)
+
+
+def load(name: str) -> Dataset:
+    """A shipped or kept data set by name, or a file by path (split here, nothing in it changed).
+
+    Raises:
+        UserError: no such data set or file, or something that must be fixed in a row.
+    """
+    for root in (settings().datasets_dir, settings().uploads_dir):
+        if name and name == Path(name).name and (root / name / "train.jsonl").is_file():
+            return read(root / name)
+    if remote.address(name):
+        raise UserError("{name} is not here yet.", "Fetch and check it: python -m core data add {name}", name=name)
+    found = inspect(name, near=False)["train"]
+    rows = found.rows(fixes=(), skip=())
+    train, test = splitting.split(rows)
+    return Dataset(Path(name).stem, train, test, (found.mapping and found.mapping.labels) or label_names(rows))
+
+
+def add(label: str, rows: Sequence[Row], test: Sequence[Row] = (), **about: Any) -> str:
+    """Keep rows under ``var/uploads``; returns the set's name.
+
+    Args:
+        test: rows for the test that came with the set; empty: split off here.
+        about: "mapping", "seed" and "share" (of the split), "source".
+
+    Raises:
+        UserError: fewer than two different rows.
+    """
+    seed, share = about.get("seed", 7), about.get("share", 0.0)
+    train, tested = (list(rows), list(test)) if test else splitting.split(rows, seed, share)
+    mapping: Mapping | None = about.pop("mapping", None)
+    labels = (mapping.labels if mapping else []) or label_names([*train, *tested])
+    name = files.new_id(label)
+    write(settings().uploads_dir / name, Dataset(name, train, tested, labels))
+    kept = {"label": label, "rows": len(train) + len(tested), "labels": labels, **about}
+    if mapping:
+        kept["mapping"] = asdict(mapping)
+    files.write_json(settings().uploads_dir / name / "about.json", kept)
+    return name
+
+
+def remove(name: str) -> None:
+    """Delete a kept data set; runs keep the rows they were trained on.
+
+    Raises:
+        UserError: no such set among the kept ones.
+    """
+    shutil.rmtree(files.inside(settings().uploads_dir, name))
+
+
+def write(folder: Path, dataset: Dataset) -> None:
+    """Write both splits as JSON lines, and the labels of a label set."""
+    for part, rows in (("train", dataset.train), ("test", dataset.test)):
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        files.write_text(folder / f"{part}.jsonl", lines)
+    if dataset.labels:
+        files.write_json(folder / "about.json", {"labels": dataset.labels})
+
+
+def read(folder: Path, name: str = "") -> Dataset:
+    """The data set kept in a folder, its rows in the words of today's prompts."""
+    train, test = (
+        [columns.canonical(columns.layout_of(row), row) for row in files.read_jsonl(folder / f"{part}.jsonl")]
+        for part in ("train", "test")
+    )
+    labels = files.read_json(folder / "about.json", {}).get("labels") or label_names([*train, *test])
+    return Dataset(name or folder.name, train, test, labels)
+
+
+def listing() -> dict[str, str]:
+    """Data sets to choose from: name → label, the shipped ones first, then the newest."""
+    return {about["name"]: about["label"] for about in catalog()}
+
+
+def catalog() -> list[dict[str, Any]]:
+    """Data sets with {"name", "label", "kind", "layout", "train", "test": rows, "languages", "shipped"}."""
+    shipped = sorted(settings().datasets_dir.glob("*/train.jsonl"))
+    kept = sorted(settings().uploads_dir.glob("*/train.jsonl"), reverse=True)
+    return [_about(path, path.stat().st_mtime_ns, path in shipped) for path in (*shipped, *kept)]
+
+
+@lru_cache(maxsize=256)
+def _about(path: Path, changed: int, shipped: bool) -> dict[str, Any]:
+    data = read(path.parent)
+    about = files.read_json(path.with_name("about.json"), {})
+    rows = len(data.train) + len(data.test)
+    return {
+        "name": data.name,
+        "label": data.name if shipped else f"{about.get('label', data.name)} ({rows})",
+        "kind": data.kind,
+        "layout": about.get("mapping", {}).get("layout") or columns.layout_of(data.train[0]),
+        "train": len(data.train),
+        "test": len(data.test),
+        "languages": columns.languages(data.train[:200]),
+        "shipped": shipped,
+    }

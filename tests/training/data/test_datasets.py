@@ -1,0 +1,124 @@
+"""Sets by name, path and upload: kept, listed, read again, and asked."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import files
+from core.errors import UserError
+from core.settings import settings
+from core.training.data import datasets, splitting
+from core.training.data.columns import Mapping
+from tests.helpers.broken_data import jsonl, pairs
+
+
+def numbered(count: int) -> list[dict[str, str]]:
+    return [{"input": str(n), "output": "x"} for n in range(count)]
+
+
+def test_an_upload_is_kept_listed_and_loaded_again() -> None:
+    rows = [{"input": f"问 {i}\u2028", "output": "答"} for i in range(20)]
+    name = datasets.add("我的 data.csv", rows)
+    assert datasets.listing()[name] == "我的 data.csv (20)"
+    loaded = datasets.load(name)
+    assert (loaded.train, loaded.test) == splitting.split(rows)
+    assert loaded.name == name
+    datasets.remove(name)
+    assert name not in datasets.listing()
+
+
+def test_an_upload_of_an_earlier_version_is_still_read() -> None:
+    folder = settings().uploads_dir / "20260101-000000-old-0000"
+    folder.mkdir(parents=True)
+    (folder / "train.jsonl").write_bytes(jsonl(pairs(3)))
+    (folder / "test.jsonl").write_bytes(jsonl(pairs(1)))
+    files.write_json(folder / "about.json", {"label": "old", "rows": 4})
+    loaded = datasets.load(folder.name)
+    assert (loaded.train, loaded.test, loaded.kind, loaded.labels) == (pairs(3), pairs(1), "chat", [])
+    assert datasets.listing()[folder.name] == "old (4)"
+
+
+def test_shipped_data_sets_come_first_in_the_list() -> None:
+    mine = datasets.add("mine", numbered(2))
+    names = list(datasets.listing())
+    assert names[-1] == mine and "resume-extraction" in names
+    assert len(datasets.load("resume-extraction").train) == 480
+
+
+def test_the_catalog_says_what_a_set_is() -> None:
+    mapping = Mapping("label", {"text": "sentence", "label": "y"}, ["bad", "good"])
+    rows = [{"text": f"The {n} of them.", "label": ["good", "bad"][n % 2]} for n in range(20)]
+    name = datasets.add("mine", rows, mapping=mapping)
+    about = next(about for about in datasets.catalog() if about["name"] == name)
+    assert about == {
+        "name": name,
+        "label": "mine (20)",
+        "kind": "label",
+        "layout": "label",
+        "train": 18,
+        "test": 2,
+        "languages": ["en"],
+        "shipped": False,
+    }
+    assert datasets.load(name).labels == ["bad", "good"]
+    assert files.read_json(settings().uploads_dir / name / "about.json")["mapping"]["columns"]["text"] == "sentence"
+
+
+def test_every_shipped_set_is_sound() -> None:
+    for about in datasets.catalog():
+        folder = settings().datasets_dir / about["name"]
+        for part in ("train", "test"):
+            report = datasets.inspect(str(folder / f"{part}.jsonl"), near=False)["train"].report
+            assert not report.must_fix, (about["name"], part, report.must_fix[:3])
+
+
+def test_a_file_by_its_path_is_checked_and_split(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_bytes(jsonl(numbered(10)))
+    loaded = datasets.load(str(path))
+    assert (loaded.name, len(loaded.train), len(loaded.test)) == ("mine", 9, 1)
+
+
+def test_a_file_by_its_path_is_taken_as_it_is_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_bytes(jsonl([*numbered(4), {"input": " 5 ", "output": "y"}, {"input": "6", "output": 7}]))
+    with pytest.raises(UserError, match=r"Row 6, output: number, not text \(1 to be fixed"):
+        datasets.load(str(path))
+    path.write_bytes(jsonl([*numbered(4), {"input": " 5 ", "output": "y"}]))
+    loaded = datasets.load(str(path))
+    assert {"input": " 5 ", "output": "y"} in loaded.train + loaded.test
+
+
+@pytest.mark.parametrize("name", ["nowhere", "", "..", "../uploads", "."])
+def test_an_unknown_data_set_names_the_known_ones(name: str) -> None:
+    with pytest.raises(UserError, match=r"no data set or file.*resume-extraction"):
+        datasets.load(name)
+
+
+def test_a_run_keeps_its_rows_and_labels(tmp_path: Path) -> None:
+    rows = [{"text": str(n), "label": "bad"} for n in range(4)]
+    datasets.write(tmp_path / "data", datasets.Dataset("x", rows[:3], rows[3:], ["good", "bad"]))
+    read = datasets.read(tmp_path / "data", "x")
+    assert (read.train, read.test, read.labels) == (rows[:3], rows[3:], ["good", "bad"])
+
+
+def questions(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return datasets.Dataset("x", rows, rows).questions()
+
+
+def test_what_is_asked_of_each_kind() -> None:
+    assert questions(pairs(2)) == pairs(2)
+    assert questions([{"text": "a", "label": "b"}]) == [{"text": "a", "label": "b", "input": "a", "output": "b"}]
+    with pytest.raises(UserError, match="x holds texts, not questions"):
+        questions([{"text": "a"}])
+
+
+def test_a_passage_is_asked_about_in_the_words_of_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"context": "The book is red.", "question": "What is red?", "answer": "The book."}
+    (tmp_path / "train.jsonl").write_text(json.dumps(row | {"input": "old words", "output": "The book."}) + "\n")
+    (tmp_path / "test.jsonl").write_text(json.dumps(row) + "\n")
+    monkeypatch.setitem(datasets.columns.with_context.__globals__["CONTEXT_PROMPTS"], "en", "{context}|{question}")
+    loaded = datasets.read(tmp_path)
+    assert loaded.train[0]["input"] == loaded.test[0]["input"] == "The book is red.|What is red?"
