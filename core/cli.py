@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core import cli_kb, cli_models, jobs
+from core import cli_data, cli_kb, cli_models, jobs
 from core.cli_output import Json, MultiQuery, complain, count, note, show, table
 from core.errors import UserError, fill, sentence
 from core.models import cards, store
@@ -18,6 +18,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 runs_app = typer.Typer(no_args_is_help=True, help="Fine-tuning runs: list, show, stop, resume, delete, export, merge.")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_kb.app, name="kb")
+app.add_typer(cli_data.app, name="data")
 app.add_typer(runs_app, name="runs")
 
 
