@@ -151,9 +151,7 @@ class HuggingFace:
         from huggingface_hub.file_download import http_get
         from huggingface_hub.utils import build_hf_headers
 
-        url = hf_hub_url(
-            self.id, file.path, repo_type=self.type, revision=self.revision, endpoint=self.endpoint
-        )
+        url = hf_hub_url(self.id, file.path, repo_type=self.type, revision=self.revision, endpoint=self.endpoint)
         # Compressed on the way, a file could not be gone on with.
         headers = {**build_hf_headers(token=self.token), "Accept-Encoding": "identity"}
         with partial(folder, file).open("ab") as out:

@@ -17,7 +17,8 @@ from core.models import cards
 from core.models.cards import ModelCard
 from core.rag import knowledge
 from core.settings import ROOT, settings
-from core.training import config, datasets, runs
+from core.training import config, runs
+from core.training.data import datasets
 from tests.helpers.waiting import eventually
 
 PAGES = {
