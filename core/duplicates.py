@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 SHINGLE = 5  # characters
-SKETCH = 12  # smallest hashes of a text: two texts alike to 0.85 share none of them once in ten thousand million pairs
+SKETCH = 12  # smallest hashes of a text: of four million pairs alike to 0.85, one shares less than a quarter of them
 SIMILAR = 0.85
 _CROWD = 100  # texts at most that one hash leads to, so that boilerplate costs no quadratic time
 _NEAREST = 8  # candidates compared in full: those that share most

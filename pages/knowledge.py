@@ -5,6 +5,7 @@ import streamlit as st
 from core.errors import UserError
 from core.ui import knowledge_view as view
 from core.ui import lab_view as lab
+from core.ui import quality_view as quality
 from core.ui import shell
 from core.ui.i18n import show_error, t
 
@@ -13,16 +14,19 @@ base = view.choose_base()
 if document := st.query_params.get("document"):
     view.document(base, document, st.query_params.get("at", ""))
     st.stop()
+if task := st.query_params.get("task"):
+    view.task(base, task)
+    st.stop()
 
 TABS = {
     "manage": lambda: view.manage(base),
     "lab": lambda: lab.lab(base),
-    "evaluation": lambda: lab.evaluate(base),
+    "evaluation": lambda: quality.evaluate(base),
     "map": lambda: lab.chunk_map(base),
-    "preview": view.preview,
 }
-if st.session_state.pop("kb_added", False) or "kb_tab" not in st.session_state:
-    st.session_state["kb_tab"] = "manage"
+# Set before the widget is made: afterwards its choice cannot be changed any more.
+if "kb_tab" not in st.session_state or "kb_tab_next" in st.session_state:
+    st.session_state["kb_tab"] = st.session_state.pop("kb_tab_next", "manage")
 tab = st.segmented_control(
     t("knowledge.title"),
     list(TABS),

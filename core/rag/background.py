@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from core import files, jobs
 from core.errors import UserError
-from core.rag import bases
+from core.rag import bases, staging
 from core.rag.indexing import Mode, Request, busy, making
 from core.settings import settings
 
@@ -89,17 +89,21 @@ def save_uploads(uploads: Sequence[tuple[str, bytes]]) -> Path:
     return where
 
 
-def start(name: str, paths: Sequence[Path] = (), mode: Mode = "add", size: int = 0, overlap: int = 0) -> None:
+def start(name: str, paths: Sequence[Path] = (), mode: Mode = "add", **more: Any) -> None:
     """Start indexing in a process of its own; returns at once.
 
     Args:
-        paths: files and folders; they are read again when the job is gone on with. None for "rebuild".
-        size, overlap: of the chunks, in tokens; size 0: the base's own, else the default.
+        paths: files and folders; they are read again when the job is gone on with.
+        more: the other fields of :class:`core.rag.indexing.Request`.
 
     Raises:
-        UserError: a job of this base is running, or the name is not to be used.
+        UserError: a job of this base is running, its name, document or embedding model are not to be used.
     """
+    request = Request(name, mode, [path.resolve() for path in paths], **more)
     bases.check_name(name, paths)
+    making(request)
+    if request.document:
+        staging.check_document(name, request.document)
     where = folder(name)
     where.mkdir(parents=True, exist_ok=True)
     with FileLock(bases.folder(name) / ".job.lock"):
@@ -107,7 +111,6 @@ def start(name: str, paths: Sequence[Path] = (), mode: Mode = "add", size: int =
             raise busy(name)
         with bases.writing(name):
             pass  # listed from now on
-        request = Request(name, mode, [path.resolve() for path in paths], size=size, overlap=overlap)
         asked = {**asdict(request), **asdict(making(request)), "paths": [str(path) for path in request.paths]}
         files.write_json(where / "request.json", asked)
         _launch(where)
@@ -131,8 +134,8 @@ def progress(name: str) -> Progress | None:
     if not (folder(name) / "state.json").exists():
         return None
     found = jobs.state(folder(name))
-    if found.get("vanished") or found["status"] == jobs.INTERRUPTED:
-        found = {**found, "status": jobs.INTERRUPTED, "error": INTERRUPTED.as_dict()}
+    if found["status"] == jobs.INTERRUPTED:
+        found = {**found, "error": INTERRUPTED.as_dict()}
     return Progress(**{field: found[field] for field in Progress.__dataclass_fields__ if field in found})
 
 
@@ -180,10 +183,13 @@ def wait(name: str, tick: Callable[[Progress], None] | None = None) -> Progress:
 
 
 def end(name: str) -> None:
-    """Stop the job of a base, if there is one, and wait until it has ended."""
-    if is_live(name):
-        jobs.stop(folder(name))
-        jobs.wait(folder(name))
+    """Stop all jobs in the folder of a base, indexing or measuring, and wait until they have ended."""
+    found = [path.parent for path in bases.folder(name).glob("**/state.json")]
+    live = [where for where in found if jobs.state(where)["status"] in jobs.LIVE]
+    for where in live:
+        jobs.stop(where)
+    for where in live:
+        jobs.wait(where)
     deadline = time.monotonic() + 10
-    while jobs.process(folder(name)) is not None and time.monotonic() < deadline:
+    while any(jobs.process(where) for where in found) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BATCH = {"cpu": 4, "gpu": 64}  # on a CPU four are as fast as more, and fewer rows only fill up
 STEP = 32  # tokens
+APART = 16  # tokens of a passage for its prompt and the special ones
 COSINE = 0.995  # to float32: what a faster way of computing must keep
 SAMPLES = [
     "Retrieval finds the passages that an answer may rest on, before a word of it is written.",
@@ -70,6 +71,16 @@ def _tokenizer(folder: Path) -> Any:
         from transformers import AutoTokenizer
 
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def reach(model: str) -> int:
+    """Tokens that the model surely reads of a passage, as :func:`counter` counts them; the rest would be cut off.
+
+    Raises:
+        UserError: there is no such model, or it cannot be fetched.
+    """
+    tokenizer = _tokenizer(store.prepare(cards.card(model)))
+    return int(min(512, tokenizer.model_max_length)) - APART
 
 
 def counter(model: str = "") -> Callable[[str], int]:

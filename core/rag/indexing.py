@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from core import files
 from core.errors import UserError
+from core.models import cards, loading
 from core.models import store as models
 from core.rag import bases, chunks, documents, embedding, staging
 from core.rag.bases import Row
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 FORMAT = 4  # raise it when reading or chunking changes: documents given again are then indexed anew
 GROUP = 256  # rows embedded and put in together: what a killed job loses at most, and what it holds in memory
-Mode = Literal["add", "build", "rebuild"]
+Mode = Literal["add", "build", "rebuild", "reindex"]
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,12 @@ class Request:
 
     Attributes:
         mode: "add" keeps the other documents, "build" ends with exactly these, "rebuild" takes the base's own copies
-            again with the default embedder; a document of the same name is replaced.
+            again, "reindex" that of one ``document``; a document of the same name is replaced.
         paths: files and folders.
-        document: the name that the one file of ``paths`` gets; empty: its own.
-        size, overlap: of the chunks, in tokens; size 0: for "add" and "rebuild" as the base has it, else the default.
-        embedder: of the vectors; empty: for "add" what the base has already, else the default.
+        document: for "add": whose place the one file of ``paths`` takes; empty: that of its own name.
+        size, overlap: of the chunks, in tokens; size 0: for "build" the default, else as the base has it.
+        embedder: of the vectors; empty: for "add" and "reindex" what the base has already, else the default.
+        origin: the base whose copies "rebuild" takes; empty: its own.
     """
 
     name: str
@@ -98,6 +100,12 @@ class Request:
     size: int = 0
     overlap: int = 0
     embedder: str = ""
+    origin: str = ""
+
+    @property
+    def partial(self) -> bool:
+        """Whether the base's other documents stay as they are."""
+        return self.mode in ("add", "reindex")
 
 
 class NothingRead(UserError):
@@ -121,9 +129,23 @@ class Making:
 
 
 def making(request: Request) -> Making:
-    """What a request leaves open, filled in: a base holds vectors of one embedder only."""
+    """What a request leaves open, filled in.
+
+    Raises:
+        UserError: no such embedding model, or another one than that of the documents that stay.
+    """
     known = bases.meta(request.name) if bases.exists(request.name) else {}
-    embedder = known.get("embedder") if request.mode == "add" else ""
+    embedder = known.get("embedder", "") if request.partial else ""
+    if request.embedder:
+        loading.check_loadable(cards.card(request.embedder), "embed")
+        if embedder not in ("", request.embedder):
+            raise UserError(
+                "“{name}” holds vectors of {known}, and those of {wanted} cannot be compared with them.",
+                "Rebuild it with the other embedding model first.",
+                name=request.name,
+                known=embedder,
+                wanted=request.embedder,
+            )
     size, overlap = request.size, request.overlap
     if not size and request.mode != "build" and "size" in known:
         size, overlap = int(known["size"]), int(known["overlap"])
@@ -199,11 +221,18 @@ def run(request: Request, tick: Callable[[Step], None], patience: float = 0) -> 
 
 def _sources(request: Request, workspace: Path) -> tuple[list[Source], list[dict[str, Any]]]:
     if request.mode == "rebuild":
-        return originals(request.name), []
+        return originals(request.origin or request.name), []
+    if request.mode == "reindex":
+        staging.unrecognise(request.name, request.document)
+        return [source for source in originals(request.name) if source.name == request.document], []
     shutil.rmtree(workspace, ignore_errors=True)
     sources, refused = collect(request.paths, workspace)
     if request.document:
-        sources = [replace(source, name=request.document) for source in sources[:1]]
+        staging.check_document(request.name, request.document)
+        if len(sources) + len(refused) != 1:
+            raise UserError("One file takes the place of a document, not several.", "Give a single file, no zip.")
+        sources = [replace(source, name=request.document) for source in sources]
+        refused = [{**error, "name": request.document} for error in refused]
     return sources, refused
 
 
@@ -287,7 +316,7 @@ def read(source: Source, folder: Path, made: Making) -> Staged:
         UserError: it cannot be read, or holds no text.
     """
     document = clean(documents.read(source.path, source.name))
-    pieces = chunks.split(document, made.size, made.overlap, embedding.counter(made.embedder))
+    pieces = split(document, made)
     if not pieces:
         raise UserError("{name} holds no text.", "Check the file.", name=source.name)
     suffix = Path(source.name).suffix.lower()
@@ -306,6 +335,12 @@ def read(source: Source, folder: Path, made: Making) -> Staged:
     )
 
 
+def split(document: documents.Document, made: Making) -> list[chunks.Chunk]:
+    """A cleaned document's chunks, counted in the embedder's own tokens and no longer than it reads."""
+    most, count = embedding.reach(made.embedder), embedding.counter(made.embedder)
+    return chunks.split(document, min(made.size, most), made.overlap, count, min(chunks.LIMIT, most))
+
+
 def keep(source: Source, path: Path) -> None:
     """Copy an original into the base, unless it is there."""
     if path.is_file():
@@ -322,7 +357,7 @@ def _commit(request: Request, wanted: dict[str, Source], made: Making, refused: 
 
     def stays(document: str, key: str, live: bool) -> bool:
         # What cannot be read now stays as it was read before; what another job left half done never comes in.
-        return key in wanted or (live and (document in failed or (request.mode == "add" and document not in names)))
+        return key in wanted or (live and (document in failed or (request.partial and document not in names)))
 
     if not any(stays(*document) for document in _present(name)):
         if bases.exists(name):
@@ -330,7 +365,9 @@ def _commit(request: Request, wanted: dict[str, Source], made: Making, refused: 
         error = NothingRead("None of the {count} files could be read.", "Check the files.", count=len(refused))
         error.rejected = refused
         raise error
-    staging.commit(name, stays, asdict(made), refused)
+    # The default of now is remembered too: only a base made before it changed is to be offered the new one.
+    default = bases.meta(name).get("default") if request.partial else None
+    staging.commit(name, stays, {**asdict(made), "default": default or models.default_embedder().name}, refused)
     used = staging.kept_files(name)
     for path in (bases.folder(name) / "files").glob("*"):
         if path.name not in used:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from core.models import cards
 from core.models import store as models
+from core.models.cards import ModelCard
 from core.rag import background, bases, dense, indexing, staging
 from core.rag.background import progress, resume, save_uploads, start, stop, wait
 from core.rag.bases import Row, View, shipped
@@ -41,10 +43,12 @@ def listing() -> list[dict[str, Any]]:
 
     Returns:
         {"name", "shipped", "ready", "documents", "chunks", "duplicates", "size" (bytes of the originals), "rejected",
-        "embedder", "chunk_size", "overlap" (tokens), "outdated" (another embedder is the default now: a rebuild
-        is due), "built", "version", "error", "job" (:class:`core.rag.background.Progress`; None: there was none)}
+        "embedder", "chunk_size", "overlap" (tokens), "outdated" (another embedder is the default since
+        then: a rebuild is offered), "built", "version", "error", "job" (:class:`core.rag.background.Progress`; None:
+        there was none)}
     """
     built = {known["name"]: known for known in bases.all_meta()}
+    default = models.default_embedder().name
     rows = []
     for name in [*shipped(), *sorted(built.keys() - set(shipped()))]:
         known = built.get(name, {})
@@ -63,7 +67,7 @@ def listing() -> list[dict[str, Any]]:
                 "embedder": known.get("embedder"),
                 "chunk_size": int(known["size"]) if ready else None,
                 "overlap": int(known["overlap"]) if ready else None,
-                "outdated": ready and known["embedder"] != models.default_embedder().name,
+                "outdated": ready and default not in (known["embedder"], known.get("default")),
                 "built": float(known["built"]) if ready else None,
                 "version": known.get("version"),
                 "error": known.get("error"),
@@ -93,7 +97,12 @@ def _run(
 
 
 def build(
-    name: str, paths: Sequence[Path], progress: Progress | None = None, size: int = 0, overlap: int = 0
+    name: str,
+    paths: Sequence[Path],
+    progress: Progress | None = None,
+    size: int = 0,
+    overlap: int = 0,
+    embedder: str = "",
 ) -> Report:
     """Index files and folders under a name; afterwards the base holds exactly these documents.
 
@@ -102,16 +111,24 @@ def build(
     Args:
         progress: called with (chunks done, chunks read so far).
         size, overlap: of the chunks, in tokens; size 0: for :func:`build` the default, else the base's own.
+        embedder: a model of the catalog; empty: for :func:`add` the base's own, else the default.
 
     Raises:
-        UserError: nothing to index, nothing that can be read, or the name of a shipped base.
+        UserError: nothing to index, nothing that can be read, the name of a shipped base, or no such embedding model.
     """
-    return _run(name, "build", paths, progress, size=size, overlap=overlap)
+    return _run(name, "build", paths, progress, size=size, overlap=overlap, embedder=embedder)
 
 
-def add(name: str, paths: Sequence[Path], progress: Progress | None = None, size: int = 0, overlap: int = 0) -> Report:
+def add(
+    name: str,
+    paths: Sequence[Path],
+    progress: Progress | None = None,
+    size: int = 0,
+    overlap: int = 0,
+    embedder: str = "",
+) -> Report:
     """The same, keeping the other documents of the base; a document of the same name is replaced."""
-    return _run(name, "add", paths, progress, size=size, overlap=overlap)
+    return _run(name, "add", paths, progress, size=size, overlap=overlap, embedder=embedder)
 
 
 def replace(name: str, document: str, path: Path, progress: Progress | None = None) -> Report:
@@ -119,9 +136,21 @@ def replace(name: str, document: str, path: Path, progress: Progress | None = No
     return _run(name, "add", [path], progress, document=document)
 
 
-def rebuild(name: str, progress: Progress | None = None, size: int = 0, overlap: int = 0) -> Report:
-    """Index a base's own documents again, with the default embedder of now."""
-    return _run(name, "rebuild", [], progress, size=size, overlap=overlap)
+def reindex(name: str, document: str, progress: Progress | None = None) -> Report:
+    """Read, cut and embed the kept copy of one document again."""
+    return _run(name, "reindex", [], progress, document=document)
+
+
+def rebuild(name: str, progress: Progress | None = None, size: int = 0, overlap: int = 0, embedder: str = "") -> Report:
+    """Index a base's own documents again, with another embedder (empty: the default of now) or other chunks."""
+    return _run(name, "rebuild", [], progress, size=size, overlap=overlap, embedder=embedder)
+
+
+def embedders() -> list[ModelCard]:
+    """The embedding models that a base can be made with here, the default one first."""
+    default = models.default_embedder()
+    others = [card for card in cards.catalog().values() if card.task == "embed" and models.is_usable(card)]
+    return [default, *(card for card in others if card.name != default.name)]
 
 
 def original(name: str, document: str) -> Path | None:

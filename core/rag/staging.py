@@ -145,6 +145,30 @@ def delete_document(name: str, document: str) -> None:
         (folder(name) / "files" / f"{sha256}{suffix}").unlink(missing_ok=True)
 
 
+def check_document(name: str, document: str) -> None:
+    """Whether a base holds a document, be it one that could not be read.
+
+    Raises:
+        UserError: no such base, or no such document in it.
+    """
+    query = "SELECT name FROM documents WHERE live AND name = ? UNION SELECT name FROM rejected WHERE name = ?"
+    with reading(name) as db:
+        if not db.execute(query, (document, document)).fetchone():
+            raise no_document(name, document)
+
+
+def unrecognise(name: str, document: str) -> None:
+    """Have a document read and embedded again when it is next given, though its file is the same.
+
+    Raises:
+        UserError: no such base, or no such document in it.
+    """
+    check_document(name, document)
+    with writing(name) as db:
+        query = "UPDATE documents SET key = 'again ' || key WHERE live AND name = ? AND key NOT LIKE 'again %'"
+        db.execute(query, (document,))
+
+
 def no_document(name: str, document: str) -> UserError:
     """The error for a document that a base does not hold."""
     return UserError(

@@ -1,4 +1,4 @@
-"""Vectors of passages by content: ``var/kb/vectors.db``, a row per model, kind, arithmetic and text, the oldest go first.
+"""Vectors of passages by model, kind, arithmetic and text: ``var/kb/vectors.db``; the oldest leave first.
 
 It only saves work: whatever is wrong with it is logged, and the vectors are computed again.
 """

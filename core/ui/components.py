@@ -128,6 +128,15 @@ def job_error(state: dict[str, Any]) -> None:
         st.error(f"{message} {hint}".strip(), icon=":material/error:")
 
 
+def rejected_files(rejected: Sequence[dict[str, Any]], most: int = 5) -> None:
+    """Files that could not be read, a line each with the reason; of many the first few."""
+    lines = [f"**{plain(error['name'])}**: {plain(' '.join(translate(error)))}" for error in rejected[:most]]
+    if len(rejected) > most:
+        lines.append(t("knowledge.more_rejected", count=len(rejected) - most))
+    if lines:
+        st.warning("\n\n".join(lines), icon=":material/block:")
+
+
 def progress(state: dict[str, Any], done: int, total: int) -> None:
     """A job's bar with what is being done, elapsed and remaining time."""
     share = done / total if total else 0.0

@@ -1,30 +1,19 @@
-"""The Knowledge page's managing part: bases, their documents, adding with a preview, and a document at its place."""
+"""The Knowledge page's managing part: bases, their documents and what is done with them, a document at its place."""
 
 import hashlib
 import html
-import shutil
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from core.duplicates import duplicates
-from core.rag import chunks, cleaning, documents, knowledge
-from core.ui import components
-from core.ui.i18n import seconds, show_error, t, translate
+from core.rag import knowledge
+from core.ui import components, intake_view
+from core.ui.i18n import seconds, show_error, t
 from core.ui.models_view import size as bytes_in_words
 
 AROUND = 1500  # characters shown before and after a passage in its document
-
-
-def open_base(name: str) -> None:
-    """Put a base on screen, in the address too."""
-    if name:
-        st.query_params["kb"] = name
-    for key in ("document", "at"):
-        st.query_params.pop(key, None)
-    st.rerun(scope="app")
 
 
 def choose_base() -> str:
@@ -42,50 +31,41 @@ def choose_base() -> str:
             key=f"kb_choice_{hashlib.sha256(''.join(labels.values()).encode()).hexdigest()[:8]}_{current}",
             width=420,
         )
-        added = st.session_state.get("kb_adds", 0)  # a new key closes it once something was added
-        with st.popover(t("knowledge.new"), icon=":material/add:", type="primary", key=f"kb_new_{added}"):
-            name = st.text_input(
-                t("knowledge.new_name"), key=f"kb_new_name_{added}", placeholder=t("knowledge.new_help")
-            )
-            with st.form("kb_new", border=False):
-                _add_widgets(name.strip(), f"new{added}")
+        if st.button(t("knowledge.new"), icon=":material/add:", type="primary", key="kb_new"):
+            _task("new", current)
     if picked != current:
-        open_base(picked)
+        intake_view.shown(picked)
     return picked
+
+
+def task(name: str, what: str) -> None:
+    """One thing done with a base on a screen of its own, with the way back: new, add or rebuild."""
+    _head(name, t("knowledge.new") if what == "new" else f"{t(f'knowledge.{_TASKS[what]}')}: {components.plain(name)}")
+    if what == "rebuild":
+        intake_view.change(name)
+    else:
+        intake_view.add("" if what == "new" else name)
+
+
+_TASKS = {"new": "new", "add": "add_more", "rebuild": "change"}
+
+
+def _task(what: str, name: str) -> None:
+    st.query_params.from_dict({"kb": name, "task": what})
+    st.rerun(scope="app")
+
+
+def _head(name: str, title: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button(t("knowledge.back"), icon=":material/arrow_back:", type="tertiary", key="kb_back"):
+            intake_view.shown(name)
+        st.subheader(title)
 
 
 def _label(row: dict[str, Any]) -> str:
     if not row["ready"]:
         return f"{row['name']} · {t('knowledge.not_indexed')}"
     return f"{row['name']} · {t('knowledge.counts', documents=row['documents'], chunks=row['chunks'])}"
-
-
-def _add_widgets(name: str, key: str) -> None:
-    """Files or pasted text, and the button that starts to index them."""
-    given = st.file_uploader(
-        t("knowledge.files"), [*sorted(s.removeprefix(".") for s in documents.SUFFIXES), "zip"],
-        accept_multiple_files=True, key=f"kb_files_{key}",
-    )  # fmt: skip
-    pasted = st.text_area(t("knowledge.paste"), key=f"kb_paste_{key}", height=90)
-    if not st.form_submit_button(t("knowledge.add"), type="primary", icon=":material/upload:"):
-        return
-    try:
-        knowledge.start(name, [keep(given or [], pasted)], mode="add")
-    except Exception as error:
-        show_error(error)
-    else:
-        st.session_state["kb_added"] = True
-        st.session_state["kb_adds"] = st.session_state.get("kb_adds", 0) + 1
-        open_base(name)
-
-
-def keep(given: list[Any], pasted: str) -> Path:
-    """Uploads and pasted text as files that the indexing job reads; returns their folder."""
-    uploads = [(upload.name, upload.getvalue()) for upload in given]
-    if pasted.strip():
-        first = "".join(c if c.isalnum() or c in "-_" else " " for c in pasted.strip()[:40])
-        uploads.append((" ".join(first.split()) + ".txt", pasted.encode()))
-    return knowledge.save_uploads(uploads)
 
 
 def manage(name: str) -> None:
@@ -103,22 +83,25 @@ def manage(name: str) -> None:
             st.metric(t(f"knowledge.cells.{key}"), "–" if value is None else value, width="content")
     if row["ready"]:
         st.caption(t("knowledge.made", embedder=row["embedder"], size=row["chunk_size"], overlap=row["overlap"]))
-    if row.get("outdated"):
+    if row["outdated"]:
         st.warning(t("knowledge.outdated"), icon=":material/update:")
-        _button("rebuild", "refresh", lambda: knowledge.start(name, [], mode="rebuild"))
+        _button("rebuild_now", "refresh", lambda: knowledge.start(name, mode="rebuild"), name)
     if not row["ready"] and row["shipped"]:
         st.info(t("knowledge.first_use"), icon=":material/info:")
-        _button("index", "play_arrow", lambda: knowledge.view(name))
+        _button("index", "play_arrow", lambda: knowledge.view(name), name)
         return
     _documents(name, row["shipped"])
     if row["shipped"]:
         st.caption(t("knowledge.shipped"))
         return
-    with st.expander(t("knowledge.add_more"), icon=":material/note_add:"), st.form("kb_add", border=False):
-        _add_widgets(name, "more")
-    with st.popover(t("knowledge.remove"), icon=":material/delete:", type="tertiary"):
-        st.caption(t("knowledge.remove_help"))
-        _button("remove", "delete", lambda: knowledge.remove(name), then="")
+    with st.container(horizontal=True):
+        if st.button(t("knowledge.add_more"), icon=":material/note_add:", key="kb_add_more"):
+            _task("add", name)
+        if row["ready"] and st.button(t("knowledge.change"), icon=":material/tune:", key="kb_change"):
+            _task("rebuild", name)
+        with st.popover(t("knowledge.remove"), icon=":material/delete:", type="tertiary"):
+            st.caption(t("knowledge.remove_help"))
+            _button("remove", "delete", lambda: knowledge.remove(name), "")
 
 
 def _job(name: str) -> None:
@@ -141,10 +124,7 @@ def _job(name: str) -> None:
         elif now.unfinished:
             components.job_error({"error": now.error})
             st.caption(t("knowledge.unfinished"))
-            _button("resume", "resume", lambda: knowledge.resume(name), then=name)
-        for rejected in (now.report or {}).get("rejected", []):
-            words = " ".join(translate(rejected))
-            st.warning(f"**{components.plain(rejected['name'])}**: {components.plain(words)}", icon=":material/block:")
+            _button("resume", "resume", lambda: knowledge.resume(name), name)
         if live != now.live:
             st.rerun(scope="app")
 
@@ -166,40 +146,61 @@ def _documents(name: str, shipped: bool) -> None:
     if not rows:
         st.info(t("knowledge.empty"), icon=":material/note_add:")
         return
+    components.rejected_files([row["error"] for row in rows if row["error"]])
     shown = [
         {
             t("knowledge.columns.name"): row["name"],
+            t("knowledge.columns.status"): t(f"knowledge.status.{_status(row)}"),
             t("knowledge.columns.kind"): row["kind"],
             t("knowledge.columns.pages"): row["pages"] or None,
-            t("knowledge.columns.chunks"): row["chunks"],
+            t("knowledge.columns.chunks"): row["chunks"] or None,
             t("knowledge.columns.duplicates"): row["duplicates"] or None,
-            t("knowledge.columns.size"): bytes_in_words(row["size"]),
-            t("knowledge.columns.notes"): ", ".join(row["notes"]),
+            t("knowledge.columns.size"): bytes_in_words(row["size"]) if row["size"] else None,
+            t("knowledge.columns.notes"): ", ".join(row["notes"]) or None,
         }
         for row in rows
     ]
     table = pd.DataFrame(shown).dropna(axis=1, how="all")  # no column of pages where nothing has pages
     picked = st.dataframe(
-        table.loc[:, (table != "").any()],
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        key=f"kb_documents_{name}",
+        table, hide_index=True, on_select="rerun", selection_mode="single-row", key=f"kb_documents_{name}"
     )
-    chosen = [rows[i]["name"] for i in picked["selection"]["rows"] if i < len(rows)]
-    if not chosen:
+    chosen = [rows[i] for i in picked["selection"]["rows"] if i < len(rows)]
+    if chosen:
+        _actions(name, chosen[0], shipped)
+    else:
         st.caption(t("knowledge.select"))
-        return
+
+
+def _status(row: dict[str, Any]) -> str:
+    """ready, rejected, or old: an earlier edition answers, since the newest one could not be read."""
+    return "old" if row["error"] and row["status"] == "ready" else str(row["status"])
+
+
+def _actions(name: str, row: dict[str, Any], shipped: bool) -> None:
+    """What can be done with the chosen document."""
+    title, ready = row["name"], row["status"] == "ready"
     with st.container(horizontal=True):
-        if st.button(t("knowledge.open"), icon=":material/open_in_new:", key="kb_open", type="primary"):
-            st.query_params["document"] = chosen[0]
-            st.query_params.pop("at", None)
+        if ready and st.button(t("knowledge.open"), icon=":material/open_in_new:", key="kb_open"):
+            st.query_params.from_dict({"kb": name, "document": title})
             st.rerun()
-        if not shipped:
-            _button("delete", "delete", lambda: knowledge.delete_document(name, chosen[0]))
+        if shipped:
+            return
+        with st.popover(t("knowledge.replace"), icon=":material/swap_horiz:"):
+            given = st.file_uploader(t("knowledge.replace_help"), key=f"kb_replace_{title}")
+            if given:
+                upload = [(given.name, given.getvalue())]
+                _button("replace_now", "upload", lambda: _replace(name, title, upload), name)
+        if ready:
+            _button("reindex", "refresh", lambda: knowledge.start(name, mode="reindex", document=title), name)
+        _button("delete", "delete", lambda: knowledge.delete_document(name, title), name)
 
 
-def _button(name: str, icon: str, act: Any, then: str | None = None) -> None:
+def _replace(name: str, document: str, upload: list[tuple[str, bytes]]) -> None:
+    knowledge.start(name, [knowledge.save_uploads(upload)], document=document)
+
+
+def _button(name: str, icon: str, act: Callable[[], object], then: str) -> None:
+    """A button that does something, and shows the base ``then`` once that is done (the first one for "")."""
     if st.button(t(f"knowledge.{name}"), icon=f":material/{icon}:", key=f"kb_{name}"):
         try:
             with st.spinner(t("knowledge.working")):
@@ -207,17 +208,12 @@ def _button(name: str, icon: str, act: Any, then: str | None = None) -> None:
         except Exception as error:
             show_error(error)
         else:
-            if then is not None:
-                st.query_params.pop("kb", None)
-            open_base(then or "")
+            intake_view.shown(then)
 
 
 def document(name: str, title: str, at: str) -> None:
     """A document's text, with the chunk at ``at`` (its first character) marked; never rendered."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(t("knowledge.back"), icon=":material/arrow_back:", type="tertiary", key="kb_back"):
-            open_base(name)
-        st.subheader(components.plain(title))
+    _head(name, components.plain(title))
     try:
         text = knowledge.document_text(name, title)
     except Exception as error:
@@ -239,45 +235,3 @@ def document(name: str, title: str, at: str) -> None:
     )
     with st.expander(t("knowledge.whole")):
         st.html(f'<div class="source">{html.escape(text)}</div>')
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def _parsed(name: str, data: bytes) -> Any:
-    """A file read and cleaned, once for all positions of the sliders."""
-    folder = knowledge.save_uploads([(name, data)])
-    try:
-        return cleaning.clean(documents.read(next(folder.iterdir())))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def preview() -> None:
-    """What a file becomes before it is indexed: its chunks, live with the chunk size, and what would be left out."""
-    st.markdown(t("knowledge.preview_help"))
-    given = st.file_uploader(t("knowledge.files"), accept_multiple_files=True, key="kb_preview")
-    left, right = st.columns(2)
-    size = left.slider(t("knowledge.chunk_size"), 40, 400, 220, 10, key="kb_size")
-    overlap = right.slider(t("knowledge.overlap"), 0, 80, 0, 5, key="kb_overlap")
-    if not given:
-        return
-    pieces: list[Any] = []
-    for name, data in [(upload.name, upload.getvalue()) for upload in given]:
-        try:
-            pieces += chunks.split(_parsed(name, data), size=size, overlap=overlap)
-        except Exception as error:
-            show_error(error)
-    left_out = duplicates(pieces)
-    st.caption(t("knowledge.preview_counts", chunks=len(pieces), duplicates=len(left_out)))
-    skipped = {duplicate.index for duplicate in left_out}
-    rows = [
-        {
-            t("knowledge.columns.name"): piece.source,
-            t("knowledge.columns.pages"): piece.page or None,
-            t("knowledge.columns.heading"): piece.heading,
-            t("knowledge.columns.text"): piece.text,
-            t("knowledge.columns.tokens"): chunks.estimate(piece.text),
-            t("knowledge.columns.left_out"): index in skipped,
-        }
-        for index, piece in enumerate(pieces)
-    ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, height=420)

@@ -142,6 +142,22 @@ def test_uploads_stay_inside_their_folder_and_leave_it_when_they_are_in(tmp_path
     assert bases.folder("kb") in kept.parents
 
 
+def test_one_document_is_replaced_and_indexed_again_by_a_job(tmp_path: Path) -> None:
+    knowledge.build("kb", [write(tmp_path / "few", files=2, parts=1)])
+    with pytest.raises(UserError, match=r"no document “z\.md”"):
+        knowledge.start("kb", document="z.md")
+    with pytest.raises(UserError, match="no model"):
+        knowledge.start("kb", mode="rebuild", embedder="nobody's")
+    knowledge.start("kb", [knowledge.save_uploads([("edition 2.md", b"An owl.")])], document="000.md")
+    last = knowledge.wait("kb")
+    assert last.report and last.report["added"] == ["000.md"]
+    assert [row["name"] for row in knowledge.documents("kb")] == ["000.md", "001.md"]
+    assert knowledge.rows("kb")[0].text == "An owl."
+    knowledge.start("kb", mode="reindex", document="001.md")
+    last = knowledge.wait("kb")
+    assert last.report and (last.report["added"], last.report["documents"]) == (["001.md"], 2)
+
+
 def test_removing_a_base_ends_its_job(tmp_path: Path) -> None:
     knowledge.start("kb", [write(tmp_path / "many", files=200, parts=20)])
     eventually(lambda: (seen := knowledge.progress("kb")) and seen.rows > 0)

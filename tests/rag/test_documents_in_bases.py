@@ -102,6 +102,43 @@ def test_a_document_is_replaced_by_a_file_of_any_name(folder: Path, tmp_path: Pa
     assert found("kb") == {OWL, FOX}
 
 
+def test_a_document_is_replaced_by_one_readable_file_or_stays(folder: Path, tmp_path: Path) -> None:
+    knowledge.build("kb", [folder])
+    with pytest.raises(UserError, match=r"no document “z\.md”"):
+        knowledge.replace("kb", "z.md", folder / "a.md")
+    with pytest.raises(UserError, match="not several"):
+        knowledge.replace("kb", "a.md", folder)
+    (tmp_path / "cut.pdf").write_bytes(b"%PDF-1.4 cut off")
+    with pytest.raises(UserError, match=r"a\.md is damaged"):
+        knowledge.replace("kb", "a.md", tmp_path / "cut.pdf")
+    assert found("kb") == {LLAMA, FOX}
+
+
+def test_a_file_that_could_not_be_read_is_replaced_by_one_that_can(folder: Path, tmp_path: Path) -> None:
+    (folder / "cut.pdf").write_bytes(b"%PDF-1.4 cut off")
+    knowledge.build("kb", [folder])
+    (tmp_path / "whole.md").write_text(OWL, "utf-8")
+    knowledge.replace("kb", "cut.pdf", tmp_path / "whole.md")
+    status = {row["name"]: (row["status"], row["error"]) for row in knowledge.documents("kb")}
+    assert status["cut.pdf"] == ("ready", None)
+    assert found("kb") == {LLAMA, FOX, OWL}
+
+
+def test_one_document_is_indexed_again_alone(folder: Path, embedded_texts: list[str]) -> None:
+    knowledge.build("kb", [folder])
+    ids, vectors = knowledge.vectors("kb")
+    embedded_texts.clear()
+    shutil.rmtree(folder)
+    report = knowledge.reindex("kb", "a.md")
+    assert (report.added, embedded_texts) == (["a.md"], [LLAMA])
+    again, same = knowledge.vectors("kb")
+    assert again == ids
+    assert np.array_equal(same, vectors)
+    assert knowledge.reindex("kb", "a.md").added == ["a.md"]
+    with pytest.raises(UserError, match=r"no document “z\.md”"):
+        knowledge.reindex("kb", "z.md")
+
+
 def test_built_again_it_holds_exactly_what_was_given(folder: Path) -> None:
     knowledge.build("kb", [folder])
     (folder / "a.md").unlink()
@@ -230,6 +267,24 @@ def test_another_embedder_offers_a_rebuild(
     assert knowledge.view("kb").embedder == "other-embedder"
     assert found("kb") == {LLAMA, FOX, OWL}
     assert store.names("kb-") == [dense.collection(knowledge.view("kb"))] != [before]
+
+
+def test_the_embedder_is_chosen_and_stays(
+    folder: Path, tmp_path: Path, embedder: ModelCard, tiny_embedder_dir: Path, tiny_card: ModelCard
+) -> None:
+    add_card("other-embedder", "embed", tiny_embedder_dir)
+    assert next(card.name for card in knowledge.embedders()) == embedder.name
+    assert "other-embedder" in {card.name for card in knowledge.embedders()}
+    assert knowledge.build("kb", [folder], embedder="other-embedder").embedder == "other-embedder"
+    assert not knowledge.listing()[-1]["outdated"], "it was chosen"
+    (tmp_path / "c.md").write_text(OWL, "utf-8")
+    assert knowledge.add("kb", [tmp_path / "c.md"]).embedder == "other-embedder"
+    with pytest.raises(UserError, match="cannot be compared"):
+        knowledge.add("kb", [tmp_path / "c.md"], embedder=embedder.name)
+    with pytest.raises(UserError, match="another task"):
+        knowledge.rebuild("kb", embedder=tiny_card.name)
+    assert found("kb") == {LLAMA, FOX, OWL}
+    assert knowledge.rebuild("kb", embedder=embedder.name).embedder == embedder.name
 
 
 def test_other_chunks_by_a_rebuild(tmp_path: Path) -> None:
