@@ -160,6 +160,10 @@ def test_a_knowledge_base_is_built_searched_scored_and_removed(tiny_embedder: Mo
     assert len(found) == 1
     assert (found[0]["source"], found[0]["text"]) == ("a.md", "A llama carries loads.")
     assert set(found[0]["ranks"]) == {"dense", "lexical", "fused", "rerank"}
+    narrow = quick("kb", "search", "库", "What is a llama?", "--no-dense", "--no-rerank", "--width", "1", "--stages")
+    (candidate,) = narrow["candidates"]
+    assert [stage for stage, rank in candidate["ranks"].items() if rank] == ["lexical", "fused"]
+    assert "hint: Leave one of" in run("kb", "search", "库", "x", "--no-dense", "--no-lexical", code=2).stderr
     report = quick("kb", "eval", "库", str(tmp_path / "qa.jsonl"))
     assert report["stages"]["dense"]["hit@1"] == 1.0
     assert CliRunner().invoke(cli.app, ["kb", "remove", "库"]).exit_code == 0
@@ -185,6 +189,21 @@ def test_ask_compares_without_and_with_a_knowledge_base(
     assert answers[0]["passages"] == []
     assert answers[1]["passages"][0]["source"] == "a.md"
     assert answers[0]["text"] != answers[1]["text"]
+
+
+def test_ask_says_that_nothing_was_found_and_answers_without(
+    tiny_card: ModelCard, tiny_embedder: ModelCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.md").write_text("A llama carries loads.", "utf-8")
+    CliRunner().invoke(cli.app, ["kb", "build", "kb", str(tmp_path / "a.md")], catch_exceptions=False)
+    monkeypatch.setattr("core.rag.calibration.Prepared.threshold", lambda *_: 9.0)
+    words = ["ask", "What is an owl?", "--kb", "kb", "--compare", "--multi-query", "2", "--max-new-tokens", "8"]
+    report = quick(*words)
+    without, with_kb = report["answers"]
+    assert (report["found"], with_kb["passages"], with_kb["text"]) == (False, [], without["text"])
+    assert report["queries"][0] == "What is an owl?"
+    text = CliRunner().invoke(cli.app, words, catch_exceptions=False).stdout
+    assert "Nothing in kb is near enough to this question: answered without passages." in text
 
 
 def test_ask_says_what_is_missing() -> None:

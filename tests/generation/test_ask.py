@@ -1,0 +1,59 @@
+"""From passages to a batch: what a model reads, how much of it fits, and the model as a writer of queries."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import UserError
+from core.generation import ask, prompts
+from core.generation.ask import Arm
+from core.generation.engine import Engine, Options, Request
+from core.models import cards, store
+from core.models.cards import ModelCard
+from tests.helpers.isolation import add_card
+
+PASSAGE = {"text": "A llama carries loads.", "source": "a.md", "heading": "Animals"}
+QUESTION = "What is a llama?"
+OPTIONS = Options(max_new_tokens=8, min_new_tokens=8)
+
+
+def test_sources_are_named_where_the_card_wants_it(tiny_card: ModelCard, tiny_model_dir: Path) -> None:
+    engine = Engine()
+    bare = add_card("bare", "generate", tiny_model_dir, "source_tags = false\n")
+    for card, read in ((tiny_card, prompts.tagged(QUESTION, [PASSAGE])), (bare, [PASSAGE["text"]])):
+        said = ask.submit(engine, card.name, QUESTION, [Arm(False), Arm(True)], [PASSAGE], options=OPTIONS).result()
+        rows = [Request(prompts.conversation(text)) for text in (QUESTION, prompts.with_context(QUESTION, read))]
+        expected = engine.submit(card.name, rows, OPTIONS).result()
+        assert [answer.text for answer in said] == [answer.text for answer in expected]
+
+
+def test_the_room_is_the_models_own_and_what_fills_it_fits(tiny_card: ModelCard) -> None:
+    """As many passages as the room holds are read by the engine; one more, and it would say that they are too many."""
+    history = [("Hi", "Hello")]
+    found = ask.room("tiny", QUESTION, history, 100)
+    assert found is not None
+    tokens, count = found
+    assert 0 < tokens < 512 - 100
+    passages: list[dict[str, Any]] = []
+    while sum(map(count, [*passages, PASSAGE])) <= tokens:
+        passages.append(PASSAGE)
+    assert len(passages) > 2
+    options = Options(max_new_tokens=100)
+    ask.submit(Engine(), "tiny", QUESTION, [Arm(True)], passages, [history], options).result()
+    with pytest.raises(UserError, match="too long"):
+        ask.submit(Engine(), "tiny", QUESTION, [Arm(True)], passages * 2, [history], options).result()
+
+
+def test_without_the_model_on_disk_there_is_no_room_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedded = store.default_generator()
+    assert not store.is_ready(embedded), "the test's own data directory"
+    assert ask.room(embedded.name, QUESTION, (), 100) is None
+    assert not cards.card("SmolLM2-135M-Instruct").source_tags
+
+
+def test_a_writer_is_the_base_model_asked_briefly(tiny_card: ModelCard) -> None:
+    engine = Engine()
+    rows = [Request(prompts.conversation("Write a query."))]
+    expected = engine.submit("tiny", rows, Options(max_new_tokens=ask.REWRITING)).result()[0].text
+    assert ask.writer(engine, "tiny")("Write a query.") == expected
