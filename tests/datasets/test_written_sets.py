@@ -7,6 +7,8 @@ import pytest
 from tests.helpers.written_sets import DATASETS, load_make, read
 
 SETS = {  # rows of train and test, and the columns
+    "dialogue-summary": (400, 80, ["dialogue", "summary"]),
+    "dialogue-summary-zh": (200, 40, ["dialogue", "summary"]),
     "rag-qa-en": (800, 120, ["context", "question", "answer", "answerable"]),
     "odd-numbers": (60, 40, ["input", "output"]),
     "sentiment-en": (600, 150, ["text", "label"]),
