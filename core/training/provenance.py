@@ -39,7 +39,7 @@ def _command(config: TrainConfig) -> str:
     lines = []
     for recipe in configs.recipes():
         start = configs.load(recipe).model_dump()
-        pairs = [f"{name}={_word(value)}" for name, value in wanted.items() if value != start[name]]
+        pairs = [f"{name}={configs.spoken(name, value)}" for name, value in wanted.items() if value != start[name]]
         try:
             if configs.load(recipe, configs.parse_overrides(pairs)) == config:
                 lines.append((len(pairs), recipe, pairs))
@@ -49,7 +49,3 @@ def _command(config: TrainConfig) -> str:
         return ""
     _, recipe, pairs = min(lines)
     return " ".join(["python -m core train", recipe, *(f"--set {shlex.quote(pair)}" for pair in pairs)])
-
-
-def _word(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

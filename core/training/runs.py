@@ -10,6 +10,7 @@ from core import files, jobs, queue
 from core.errors import UserError
 from core.settings import settings
 from core.training import config as configs
+from core.training import mixing
 from core.training.config import TrainConfig
 from core.training.data import datasets
 
@@ -25,8 +26,8 @@ def start(config: TrainConfig) -> str:
     Raises:
         UserError: unknown model or data set, or something wrong in a row.
     """
-    config = config.resolved()
-    dataset = datasets.load(config.dataset)
+    dataset = mixing.load(config.dataset, config.mixture, config.seed)
+    config = config.resolved(dataset.kind)
     run_id = files.new_id(config.name)
     folder = settings().runs_dir / run_id
     datasets.write(folder / "data", dataset)
@@ -226,6 +227,17 @@ def checkpoints(run_id: str) -> list[dict[str, Any]]:
 def stop(run_id: str) -> None:
     """Ask a run to end after its step, or to leave the queue; what it has learned so far is kept as its adapter."""
     jobs.stop(folder(run_id))
+
+
+def cancel(run_id: str) -> None:
+    """Take a run that waits for the device out of the queue.
+
+    Raises:
+        UserError: it does not wait.
+    """
+    if jobs.state(folder(run_id))["status"] != jobs.QUEUED:
+        raise UserError("{job} is not waiting.", "A run that is at work can be stopped.", job=run_id)
+    stop(run_id)
 
 
 def move(run_id: str, direction: queue.Direction) -> None:

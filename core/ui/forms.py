@@ -1,23 +1,20 @@
 """Forms made from a typed config: a field exists once, with its range, default and words."""
 
-from typing import Any
+from typing import Any, get_args
 
 import streamlit as st
 
-from core.training.config import TrainConfig
+from core.training.config import TrainConfig, parse_overrides, spoken
 from core.ui.i18n import t
 
-AT_HAND = ("rank", "alpha", "learning_rate", "max_steps", "batch_size")
+AT_HAND = ("method", "rank", "learning_rate", "max_steps", "batch_size")
 FOLDED = (
-    "dropout",
-    "target_modules",
-    "epochs",
-    "accumulation",
-    "max_length",
-    "warmup",
-    "seed",
-    "eval_rows",
-    "eval_steps",
+    *("task", "learn", "mixture"),
+    *("alpha", "dropout", "target_modules", "frozen_layers"),
+    *("scheduler", "warmup", "optimizer", "weight_decay"),
+    *("epochs", "accumulation", "max_length", "group_by_length", "precision", "checkpointing", "seed"),
+    *("eval_rows", "eval_steps", "prompts", "beams"),
+    *("early_stopping", "keep_best", "keep_checkpoints", "merge_at_end", "report_to"),
 )
 
 
@@ -35,7 +32,17 @@ def train_fields(
 
 def _widget(name: str, default: Any, suggestions: list[str]) -> Any:
     label, help_text, key = t(f"fields.{name}.label"), t(f"fields.{name}.help"), f"train_{name}"
+    if choices := get_args(TrainConfig.model_fields[name].annotation) if isinstance(default, str) else ():
+        return st.selectbox(
+            label, choices, choices.index(default), format_func=lambda word: word or "–", help=help_text, key=key
+        )
+    if isinstance(default, dict):
+        written = st.text_input(label, spoken(name, default), help=help_text, key=key)
+        return parse_overrides([f"{name}={written}"])[name]
+    if isinstance(default, bool):
+        return st.checkbox(label, default, help=help_text, key=key)
     if isinstance(default, list):
+        suggestions = suggestions if name == "target_modules" else []
         chosen = default or suggestions
         options = list(dict.fromkeys([*suggestions, *chosen]))
         return st.multiselect(label, options, default=chosen, help=help_text, key=key, accept_new_options=True)

@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from core.errors import UserError
-from core.models import cards
 from core.models.cards import ModelCard
 from core.training import config as configs
-from core.training import datasets
 from core.training.config import TrainConfig
+from core.training.data import datasets
 
 OUT_OF_RANGE: list[tuple[str, Any]] = [
     ("name", ""),
@@ -45,6 +44,29 @@ OUT_OF_RANGE: list[tuple[str, Any]] = [
     ("eval_steps", 0),
     ("eval_steps", 1_000_001),
     ("target_modules", "q_proj"),
+    ("mixture", "d"),
+    ("task", "translate"),
+    ("learn", "prompts"),
+    ("method", "loha"),
+    ("frozen_layers", -1),
+    ("frozen_layers", 201),
+    ("scheduler", "step"),
+    ("optimizer", "sgd"),
+    ("weight_decay", -0.1),
+    ("weight_decay", 1.1),
+    ("group_by_length", "perhaps"),
+    ("precision", "float16"),
+    ("checkpointing", "perhaps"),
+    ("prompts", ["a", "b", "c", "d"]),
+    ("beams", 0),
+    ("beams", 17),
+    ("early_stopping", -1),
+    ("early_stopping", 101),
+    ("keep_best", "perhaps"),
+    ("keep_checkpoints", 0),
+    ("keep_checkpoints", 101),
+    ("merge_at_end", "x" * 61),
+    ("report_to", "wandb"),
     ("dataset", 7),
     ("model", 7),
 ]
@@ -63,6 +85,12 @@ def test_every_field_has_a_bad_value_above() -> None:
 
 def test_every_field_is_described() -> None:
     assert all(field.description for field in TrainConfig.model_fields.values())
+
+
+@pytest.mark.parametrize("weight", [0, -1, 101, "much"])
+def test_a_weight_out_of_range_names_its_data_set(weight: Any) -> None:
+    with pytest.raises(UserError, match=rf"mixture\.other = {weight}: "):
+        configs.make({"dataset": "d", "mixture": {"other": weight}})
 
 
 def test_a_missing_data_set_and_an_unknown_field_are_named() -> None:
@@ -84,13 +112,33 @@ def test_overrides_are_converted_and_checked() -> None:
     assert (config.rank, config.learning_rate, config.name) == (16, 1e-3, "my = run")
     assert config.target_modules == ["q_proj", "v_proj"]
     assert configs.parse_overrides(["target_modules="]) == {"target_modules": []}
+    pairs = ["mixture=rag-qa-en=0.5, C:/a=b.csv=2", "prompts=Who, and why? | 你是谁？", "group_by_length=false"]
+    config = configs.make({"dataset": "d", **configs.parse_overrides(pairs)})
+    assert config.mixture == {"rag-qa-en": 0.5, "C:/a=b.csv": 2.0}
+    assert config.prompts == ["Who, and why?", "你是谁？"]
+    assert config.group_by_length is False
     with pytest.raises(UserError, match="--set rank is not key=value"):
         configs.parse_overrides(["rank"])
 
 
+def test_what_is_spoken_is_what_is_read() -> None:
+    values = {"mixture": {"a": 0.5, "b": 2.0}, "prompts": ["a, b", "c"], "target_modules": ["q", "v"], "dropout": 0.1}
+    config = configs.make({"dataset": "d", **values})
+    pairs = [f"{name}={configs.spoken(name, value)}" for name, value in config.model_dump().items()]
+    assert configs.make(configs.parse_overrides(pairs)) == config
+
+
 def test_a_config_survives_its_file(tmp_path: Path) -> None:
     config = configs.make(
-        {"dataset": 'C:\\data\\"名".csv', "name": "名字 {x}", "target_modules": ["q_proj"], "dropout": 0.05, "seed": 3}
+        {
+            "dataset": 'C:\\data\\"名".csv',
+            "name": "名字 {x}",
+            "target_modules": ["q_proj"],
+            "dropout": 0.05,
+            "seed": 3,
+            "mixture": {"set.x": 0.5},
+            "prompts": ['"?"\n'],
+        }
     )
     configs.save(config, tmp_path / "config.toml")
     assert configs.load(str(tmp_path / "config.toml")) == config
@@ -104,7 +152,7 @@ def test_every_recipe_loads_and_its_data_is_here(name: str) -> None:
     data = datasets.load(config.dataset)
     assert data.train
     assert data.test
-    assert config.resolved().target_modules
+    assert config.resolved(data.kind).task
 
 
 def test_there_is_a_recipe() -> None:
@@ -130,7 +178,25 @@ def test_empty_fields_are_filled_from_the_card(tiny_card: ModelCard) -> None:
     assert (mine.model, mine.target_modules) == ("SmolLM2-135M-Instruct", ["q_proj"])
 
 
-def test_a_model_that_cannot_generate_is_refused() -> None:
-    embedder = next(card for card in cards.catalog().values() if card.task == "embed")
+def test_the_task_follows_from_card_and_data(own_data_dir: Path) -> None:
+    def task(model: str, kind: str) -> str:
+        return configs.make({"dataset": "d", "model": model}).resolved(kind).task
+
+    assert task("SmolLM2-135M-Instruct", "chat") == task("SmolLM2-135M-Instruct", "text") == "causal"
+    assert task("t5-small", "chat") == "seq2seq"
+    assert task("bert-base-uncased", "label") == task("multilingual-e5-small", "label") == "classify"
+    assert configs.make({"dataset": "d"}).resolved("label").model == "multilingual-e5-small"
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "task"),
+    [
+        ("multilingual-e5-small", "chat", ""),
+        ("SmolLM2-135M-Instruct", "label", ""),
+        ("SmolLM2-135M-Instruct", "chat", "seq2seq"),
+        ("bert-base-uncased", "chat", "classify"),
+    ],
+)
+def test_a_model_that_cannot_learn_the_task_is_refused(model: str, kind: str, task: str) -> None:
     with pytest.raises(UserError, match="cannot be fine-tuned"):
-        configs.make({"dataset": "d", "model": embedder.name}).resolved()
+        configs.make({"dataset": "d", "model": model, "task": task}).resolved(kind)
