@@ -14,9 +14,6 @@ base = view.choose_base()
 if document := st.query_params.get("document"):
     view.document(base, document, st.query_params.get("at", ""))
     st.stop()
-if task := st.query_params.get("task"):
-    view.task(base, task)
-    st.stop()
 
 TABS = {
     "manage": lambda: view.manage(base),

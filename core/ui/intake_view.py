@@ -25,7 +25,8 @@ def add(base: str) -> None:
         t("knowledge.files"), [*sorted(s.removeprefix(".") for s in documents.SUFFIXES), "zip"],
         accept_multiple_files=True, key=f"kb_files_{base}",
     )  # fmt: skip
-    pasted = st.text_area(t("knowledge.paste"), key=f"kb_paste_{base}", height=90)
+    with st.expander(t("knowledge.paste"), icon=":material/content_paste:"):
+        pasted = st.text_area(t("knowledge.paste"), key=f"kb_paste_{base}", height=120, label_visibility="collapsed")
     uploads = _uploads(given or [], pasted)
     made = _of(base) if base else _choose(Making(knowledge.embedders()[0].name))
     with st.container(horizontal=True, vertical_alignment="center"):

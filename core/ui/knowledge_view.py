@@ -16,11 +16,17 @@ from core.ui.models_view import size as bytes_in_words
 AROUND = 1500  # characters shown before and after a passage in its document
 
 
+TASKS = {"new": "new", "add": "add_more", "rebuild": "change"}  # in the address → its words
+
+
 def choose_base() -> str:
     """Which base is on screen: the address's, else the first; and the way to a new one."""
     rows = {row["name"]: row for row in knowledge.listing()}
     current = st.query_params.get("kb", "")
     current = current if current in rows else next(iter(rows))
+    if (what := st.query_params.get("task")) in TASKS and not (rows[current]["shipped"] and what != "new"):
+        _task(current, str(what))
+        st.stop()
     labels = {name: _label(row) for name, row in rows.items()}
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         picked = st.selectbox(
@@ -32,25 +38,22 @@ def choose_base() -> str:
             width=420,
         )
         if st.button(t("knowledge.new"), icon=":material/add:", type="primary", key="kb_new"):
-            _task("new", current)
+            _ask_for("new", current)
     if picked != current:
         intake_view.shown(picked)
     return picked
 
 
-def task(name: str, what: str) -> None:
-    """One thing done with a base on a screen of its own, with the way back: new, add or rebuild."""
-    _head(name, t("knowledge.new") if what == "new" else f"{t(f'knowledge.{_TASKS[what]}')}: {components.plain(name)}")
+def _task(name: str, what: str) -> None:
+    """One thing done with a base on a screen of its own, with the way back."""
+    _head(name, t(f"knowledge.{TASKS[what]}") + (f": {components.plain(name)}" if what != "new" else ""))
     if what == "rebuild":
         intake_view.change(name)
     else:
         intake_view.add("" if what == "new" else name)
 
 
-_TASKS = {"new": "new", "add": "add_more", "rebuild": "change"}
-
-
-def _task(what: str, name: str) -> None:
+def _ask_for(what: str, name: str) -> None:
     st.query_params.from_dict({"kb": name, "task": what})
     st.rerun(scope="app")
 
@@ -96,9 +99,9 @@ def manage(name: str) -> None:
         return
     with st.container(horizontal=True):
         if st.button(t("knowledge.add_more"), icon=":material/note_add:", key="kb_add_more"):
-            _task("add", name)
+            _ask_for("add", name)
         if row["ready"] and st.button(t("knowledge.change"), icon=":material/tune:", key="kb_change"):
-            _task("rebuild", name)
+            _ask_for("rebuild", name)
         with st.popover(t("knowledge.remove"), icon=":material/delete:", type="tertiary"):
             st.caption(t("knowledge.remove_help"))
             _button("remove", "delete", lambda: knowledge.remove(name), "")
@@ -144,7 +147,8 @@ def _how_far(now: Any) -> str:
 def _documents(name: str, shipped: bool) -> None:
     rows = knowledge.documents(name)
     if not rows:
-        st.info(t("knowledge.empty"), icon=":material/note_add:")
+        if not ((job := knowledge.progress(name)) and job.live):
+            st.info(t("knowledge.empty"), icon=":material/note_add:")
         return
     components.rejected_files([row["error"] for row in rows if row["error"]])
     shown = [

@@ -221,6 +221,45 @@ def test_a_base_is_looked_into_and_a_source_is_shown_at_its_place(
     assert "<mark>" in source and "&lt;b&gt;blue" in source, "a document's HTML must be shown, not rendered"
 
 
+def test_chunks_are_seen_before_they_are_indexed_as_they_are_seen(
+    tiny_embedder: ModelCard, own_data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr(knowledge, "start", lambda name, paths=(), **more: started.append((name, list(paths), more)))
+    app = opened("knowledge", kb="guangzhou", task="new")
+    app.text_input(key="kb_name").input("fruit").run()
+    assert app.button(key="kb_add").disabled, "there is nothing to add yet"
+    app.text_area(key="kb_paste_").input(" ".join(f"Plum number {i} is blue." for i in range(60))).run()
+    large = app.dataframe[0].value
+    [size] = [slider for slider in app.slider if slider.key.startswith("kb_size")]
+    size.set_value(40).run()
+    small = app.dataframe[0].value
+    assert len(small) > 2 * len(large) and max(small["Tokens"]) <= 40
+    app.button(key="kb_add").click().run()
+    [(name, [folder], more)] = started
+    assert (name, more) == ("fruit", {"mode": "add", "size": 40, "overlap": 0, "embedder": tiny_embedder.name})
+    knowledge.build(name, [folder], size=40)
+    assert [row.text for row in knowledge.rows(name)] == list(small["Text"])
+    tried = opened("knowledge", kb="fruit", task="rebuild")
+    assert list(tried.dataframe[0].value["Text"]) == list(small["Text"])
+
+
+def test_a_file_that_could_not_be_read_is_a_row_that_can_be_deleted(
+    tiny_embedder: ModelCard, own_data_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "plums.md").write_text("Plums are blue.", "utf-8")
+    (tmp_path / "cut.pdf").write_bytes(b"%PDF-1.4 cut off")
+    knowledge.build("fruit", [tmp_path / "plums.md", tmp_path / "cut.pdf"])
+    app = opened("knowledge", kb="fruit")
+    assert dict(zip(app.dataframe[0].value["Document"], app.dataframe[0].value["Status"], strict=True)) == {
+        "plums.md": "indexed",
+        "cut.pdf": "could not be read",
+    }
+    assert "damaged" in app.warning[0].value
+    knowledge.delete_document("fruit", "cut.pdf")
+    assert not opened("knowledge", kb="fruit").warning
+
+
 def test_a_base_that_is_not_there_leads_to_one_that_is() -> None:
     assert not opened("knowledge", kb="../../etc").error
 
