@@ -17,7 +17,6 @@ from core.training.data.formats import Table
 from core.training.data.problems import MAY, MUST
 from core.training.examples import examples
 from tests.helpers.broken_data import BROKEN, jsonl, pairs
-from tests.helpers.tiny import make_tokenizer
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -73,8 +72,7 @@ def test_labels_must_be_known_and_frequent_enough() -> None:
     assert found(rows, named) == [(7, "label", "unknown_label", "")]
 
 
-def test_too_long_rows_are_those_whose_tokens_do_not_fit() -> None:
-    tokenizer = make_tokenizer()
+def test_too_long_rows_are_those_whose_tokens_do_not_fit(tokenizer: Any) -> None:
     rows = [{"input": "问" * n, "output": "x"} for n in range(1, 60, 3)]
     limit = 70
     lengths = [len(examples(tokenizer, row, 10**6)[0]["input_ids"]) for row in rows]
@@ -141,9 +139,10 @@ def test_every_reason_fills_its_words() -> None:
         assert severity in (MUST, MAY) and words, reason
 
 
-def test_fifty_thousand_rows_are_a_matter_of_seconds() -> None:
-    rows = [{"input": f"What is {n} and who said so in {n % 97}?", "output": f"Answer {n}."} for n in range(50_000)]
+def test_thousands_of_rows_are_a_matter_of_a_second(tokenizer: Any) -> None:
+    """50,000 took six seconds; here a tenth of them, with room for a busy machine."""
+    rows = [{"input": f"What is {n} and who said so in {n % 97}?", "output": f"Answer {n}."} for n in range(5_000)]
     data = "".join(json.dumps(row) + "\n" for row in rows).encode()
     began = time.process_time()
-    assert inspect("a.jsonl", data, tokenizer=make_tokenizer(), max_length=128).report.problems == []
-    assert time.process_time() - began < 30
+    assert inspect("a.jsonl", data, tokenizer=tokenizer, max_length=128).report.problems == []
+    assert time.process_time() - began < 3

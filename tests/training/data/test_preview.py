@@ -8,17 +8,11 @@ import pytest
 from core.generation.prompts import conversation, encode
 from core.training.data import preview
 from core.training.examples import Collator, examples
-from tests.helpers.tiny import make_tokenizer
 
 ROWS = [
     {"input": "广州大学在哪里？😀", "output": "在广东省🏫。"},
     {"input": "What is a llama?", "output": "An animal."},
 ]
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    return make_tokenizer()
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -65,11 +59,17 @@ def test_lengths_are_those_of_the_examples_uncut(tokenizer: Any) -> None:
     ],
 )
 def test_steps_are_those_the_trainer_counts(
-    tiny_model_dir: Path, tmp_path: Path, rows: int, batch: int, accumulation: int, epochs: float, max_steps: int
+    tokenizer: Any,
+    tiny_model_dir: Path,
+    tmp_path: Path,
+    rows: int,
+    batch: int,
+    accumulation: int,
+    epochs: float,
+    max_steps: int,
 ) -> None:
-    from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
+    from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
 
-    tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
     made = [examples(tokenizer, {"input": "a" * n, "output": "b"}, 12)[0] for n in range(rows)]
     arguments = TrainingArguments(
         output_dir=str(tmp_path),
