@@ -208,6 +208,51 @@ def stage_scores(
     return score_bars(arms, shown, [labels[stage] for stage in stages], labels, colors, ink)
 
 
+def sweep(
+    points: Sequence[dict[str, Any]], metrics: Sequence[str], labels: dict[str, str], color: str, ink: str
+) -> Any:
+    """Retrieval measures against the size of chunks, with their 95 % intervals as whiskers.
+
+    Args:
+        points: each with "size" (tokens) and "figures": {metric: {"mean", "low", "high"}}, values from 0 to 1.
+        metrics: the last one is drawn in ``ink``, the others in ``color``, told apart by marker and dash.
+        labels: texts under "title", "subtitle", "size", "score", and one per metric.
+    """
+    figure = _figure(labels["title"], labels["subtitle"], 420)
+    sizes = [point["size"] for point in points]
+    step = 0.012 * (max(sizes) - min(sizes) or 100)  # whiskers stand side by side
+    looks = [("circle", "solid"), ("square", "dash"), ("diamond", "dot"), ("triangle-up", "dashdot")]
+    for number, metric in enumerate(metrics):
+        figures = [point["figures"][metric] for point in points]
+        symbol, dash = ("x", "solid") if number == len(metrics) - 1 else looks[number % len(looks)]
+        shade = ink if number == len(metrics) - 1 else color
+        figure.add_scatter(
+            x=[size + step * (number - (len(metrics) - 1) / 2) for size in sizes],
+            y=[found["mean"] for found in figures],
+            name=labels[metric],
+            mode="lines+markers",
+            line={"color": shade, "width": 2, "dash": dash},
+            marker={"symbol": symbol, "size": 10},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [found["high"] - found["mean"] for found in figures],
+                "arrayminus": [found["mean"] - found["low"] for found in figures],
+                "thickness": 1.4,
+                "width": 5,
+                "color": shade,
+            },
+            customdata=[[size, found["low"], found["high"]] for size, found in zip(sizes, figures, strict=True)],
+            hovertemplate="%{customdata[0]}: %{y:.3f} [%{customdata[1]:.3f}, %{customdata[2]:.3f}]"
+            "<extra>%{fullData.name}</extra>",
+            cliponaxis=False,
+        )
+    figure.update_layout(hovermode="closest")
+    figure.update_xaxes(title=labels["size"], tickvals=sizes, gridcolor=GRID, fixedrange=True)
+    figure.update_yaxes(title=labels["score"], range=[0, 1.04], gridcolor=GRID, fixedrange=True)
+    return figure
+
+
 def chunk_map(points: Sequence[dict[str, Any]], query: tuple[float, float] | None, labels: dict[str, str]) -> Any:
     """Chunks as points of a plane, near ones alike in meaning; the question among them as a star.
 

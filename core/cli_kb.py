@@ -227,7 +227,9 @@ def kb_questions(
     from core.models import store
 
     card = store.default_generator()
-    by: dict[str, Any] = {} if without_model else {"write": ask.writer(Engine(), card.name), "languages": card.languages}
+    by: dict[str, Any] = (
+        {} if without_model else {"write": ask.writer(Engine(), card.name), "languages": card.languages}
+    )
     rows = list(questions.generate(name, number, seed, tick=lambda done: count(done, number), **by))
     files.write_text(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     made = questions.summary(rows)

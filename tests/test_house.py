@@ -62,6 +62,10 @@ LIGHT_MODULES = [
     "core.rag.worker",
     "core.evaluation.experiments",
     "core.evaluation.metrics",
+    "core.evaluation.questions",
+    "core.evaluation.retrieval",
+    "core.evaluation.sweep",
+    "core.evaluation.sweep_worker",
     "core.evaluation.statistics",
 ]
 

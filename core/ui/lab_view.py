@@ -1,25 +1,20 @@
-"""The Knowledge page's measuring part: one query through the stages, a whole set of questions, and a map."""
+"""The Knowledge page's measuring part: one query through the stages, and a map."""
 
 import html
-import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from core import charts, files
-from core.evaluation import retrieval as evaluation
+from core import charts
 from core.generation import ask as generation
 from core.models import store
 from core.rag import embedding, knowledge, retrieval
-from core.settings import settings
 from core.ui import components, resources, theme
-from core.ui.i18n import seconds, show_error, t
+from core.ui.i18n import show_error, t
 
 STAGES = ("dense", "lexical", "fused", "rerank")
-METRICS = ("hit@1", "hit@5", "mrr", "ndcg@10")
 QUERIES = 3  # ways to ask, with multi-query
 SHOWN = 15  # candidates drawn; the table has all of them
 SHORT = 90  # characters of a chunk in lists and on hover
@@ -153,86 +148,6 @@ def _evidence(found: retrieval.Retrieval, table: pd.DataFrame) -> None:
     colors = theme.arm_colors()
     figure = charts.evidence(points, found.threshold, labels, (colors["base_rag"], colors["base"]), theme.ink())
     components.chart(figure, table, "lab-evidence")
-
-
-def _results(name: str) -> Path:
-    return knowledge.cache_dir(name) / "evaluations"
-
-
-def evaluate(name: str) -> None:
-    """A set of questions with their sources through every stage; results are kept."""
-    own = settings().knowledge_dir / f"{name}.qa.jsonl"
-    upload = st.file_uploader(t("knowledge.qa"), ["jsonl"], help=t("knowledge.qa_help"), key="eval_file")
-    if upload is None and not own.is_file():
-        st.caption(t("knowledge.qa_help"))
-    work = resources.works().get(f"eval-{name}")
-    if (upload or own.is_file()) and st.button(
-        t("knowledge.evaluate"),
-        icon=":material/rule:",
-        type="primary",
-        key="eval_start",
-        disabled=bool(work and not work.done),
-    ):
-        path = _keep(name, upload) if upload else own
-        resources.works()[f"eval-{name}"] = resources.Work("evaluate", lambda: _evaluate(name, path))
-        st.rerun()
-    if work and not work.done:
-        _watch(name)
-        return
-    if work and work.error:
-        show_error(work.error)
-    kept = sorted(_results(name).glob("*.json"), reverse=True)
-    if not kept:
-        return
-    labels = {path.stem: f"{path.stem[:15]} · n={files.read_json(path, {}).get('n')}" for path in kept}
-    chosen = st.selectbox(t("knowledge.kept"), list(labels), format_func=labels.__getitem__, key="eval_kept")
-    _scores(files.read_json(_results(name) / f"{chosen}.json", {}))
-
-
-def _keep(name: str, upload: Any) -> Path:
-    folder = settings().uploads_dir / "qa"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{files.new_id(name)}.jsonl"
-    path.write_bytes(upload.getvalue())
-    return path
-
-
-def _evaluate(name: str, path: Path) -> dict[str, Any]:
-    result = evaluation.evaluate(name, path)
-    _results(name).mkdir(parents=True, exist_ok=True)
-    files.write_json(_results(name) / f"{files.new_id('eval')}.json", {**result, "at": time.time(), "qa": path.name})
-    return result
-
-
-@st.fragment(run_every=1.0)
-def _watch(name: str) -> None:
-    work = resources.works()[f"eval-{name}"]
-    st.progress(0.0, text=f"{t('knowledge.working')} {seconds(work.seconds)}")
-    if work.done:
-        st.rerun(scope="app")
-
-
-def _scores(result: dict[str, Any]) -> None:
-    stages = {stage: scores for stage, scores in result.get("stages", {}).items() if stage in STAGES}
-    if not stages:
-        return
-    labels = {stage: t(f"knowledge.stage.{stage}") for stage in STAGES}
-    labels |= {"hit@1": "hit@1", "hit@5": "hit@5", "mrr": "MRR", "ndcg@10": "nDCG@10"}
-    labels |= {
-        "title": t("knowledge.chart.scores"),
-        "subtitle": t("knowledge.chart.scores_subtitle", n=result["n"]),
-        "score": t("knowledge.chart.score"),
-    }
-    # Ranking stages are no arms of the 2x2 bench: shades of the knowledge base's own colour.
-    shades = ["#93C5FD", "#60A5FA", "#2563EB", "#1E3A8A"][: len(stages)]
-    table = pd.DataFrame(
-        [
-            {"stage": labels[s], **{f"{m} {part}": v[m][part] for m in METRICS for part in v[m]}}
-            for s, v in stages.items()
-        ]
-    )
-    components.chart(charts.stage_scores(stages, METRICS, labels, shades, theme.ink()), table, "retrieval-scores")
-    st.dataframe(table, hide_index=True)
 
 
 def chunk_map(name: str) -> None:

@@ -41,11 +41,11 @@ class Work:
     """Something done with a model while its page may come and go: runs at once in a thread of its own.
 
     Attributes:
-        kind: "load", "test" or "evaluate".
+        kind: "load" or "test".
         result: what came of it; ``error`` what went wrong instead.
     """
 
-    def __init__(self, kind: Literal["load", "test", "evaluate"], act: Callable[[], Any]) -> None:
+    def __init__(self, kind: Literal["load", "test"], act: Callable[[], Any]) -> None:
         self.kind = kind
         self.result: Any = None
         self.error: Exception | None = None
