@@ -125,15 +125,18 @@ class Words:
 
     def money(self, _: str) -> str:
         """A sum with its currency."""
-        unit = self.rng.choice(("万元", "亿元", "万美元", "亿美元", "万英镑", "亿日元", "万港元", "万欧元", "元", "两白银"))
+        unit = self.rng.choice(
+            ("万元", "亿元", "万美元", "亿美元", "万英镑", "亿日元", "万港元", "万欧元", "元", "两白银")
+        )
         return self.number("3-900" if unit != "元" else "50-90000") + unit
 
     def era(self, _: str) -> str:
-        """A year of a reign, mostly with the common one: 天启三年（1623年）."""
+        """A year of a reign, mostly with the common one: 天启三年（1623年）, 万历三十年（1602）."""
         name, first, years = self.word("eras").split(",")
         n = self.rng.randint(1, int(years))
         text = f"{name}{'元' if n == 1 else in_characters(n)}年"
-        return text + (f"（{int(first) + n - 1}年）" if self.rng.random() < 0.6 else "")
+        unit = "年" if n < 11 else ""
+        return text + (f"（{int(first) + n - 1}{unit}）" if self.rng.random() < 0.6 else "")
 
     def person(self, _: str) -> str:
         """A Chinese name."""

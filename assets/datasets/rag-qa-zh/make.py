@@ -168,7 +168,9 @@ def rows_of(rng: Random, frame: Frame, frames: list[Frame]) -> list[dict]:
     rows: list[dict] = []
     wanted = rng.choice(PER_PASSAGE)
     # longer answers somewhat more often: most of what a frame asks is a name or a number
-    for i, phrasings, answer in sorted(filled.asked, key=lambda q: rng.random() ** (1 / len(q[2]) ** LONGER), reverse=True):
+    for i, phrasings, answer in sorted(
+        filled.asked, key=lambda q: rng.random() ** (1 / len(q[2]) ** LONGER), reverse=True
+    ):
         if len(rows) == wanted:
             break
         named = tuple(p for p in phrasings if filled.subject in p) if beside else phrasings
