@@ -29,7 +29,7 @@ OTHER_SUBJECT = 0.2  # share of those that ask about somebody else, rather than 
 DISTRACTED = 0.3  # share of passages that also speak of another subject
 PER_PASSAGE = (1, 1, 2, 2, 3)  # how many questions a passage gets
 QUESTIONS = sum(PER_PASSAGE) / len(PER_PASSAGE)
-LONGER = 0.6  # the chance of a question grows with this power of its answer's length
+LONGER = 1.0  # the chance of a question grows with this power of its answer's length
 LENGTHS = (60, 260, 150)  # characters of a passage before a distractor: least, most, mode
 
 
