@@ -7,6 +7,7 @@ import pytest
 from tests.helpers.written_sets import DATASETS, load_make, read
 
 SETS = {  # rows of train and test, and the columns
+    "chat-text": (300, 40, ["text"]),
     "dialogue-summary": (400, 80, ["dialogue", "summary"]),
     "dialogue-summary-zh": (200, 40, ["dialogue", "summary"]),
     "rag-qa-en": (800, 120, ["context", "question", "answer", "answerable"]),
