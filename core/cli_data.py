@@ -84,19 +84,17 @@ def data_preview(
     as_json: Json = False,
 ) -> None:
     """Rows as the model reads them, learned tokens between « », and how long all of them are."""
-    from core.models import store
+    from core.models import cards, store
     from core.training.data import columns, datasets, preview
 
     data = datasets.load(name)
-    if data.kind == columns.LABEL:
-        raise UserError(
-            "{name} holds texts with labels, which a model that answers is not trained on.",
-            "Look at its rows in the file.",
-            name=name,
-        )
-    tokenizer = _tokenizer(model or store.default_generator().name)
-    shown = preview.shown(tokenizer, data.train[:rows], max_length, learn.value)
-    tokens = preview.lengths(tokenizer, data.train, learn.value)
+    labelled = data.kind == columns.LABEL
+    card = cards.card(model) if model else store.default_embedder() if labelled else store.default_generator()
+    tokenizer = _tokenizer(card.name)
+    task = "classify" if labelled else "seq2seq" if card.task == "seq2seq" else "causal"
+    how = {"task": task, "learn": learn.value, "labels": data.labels}
+    shown = preview.shown(tokenizer, data.train[:rows], max_length, **how)
+    tokens = preview.lengths(tokenizer, data.train, **how)
     lengths, plan = preview.histogram(tokens, max_length), preview.plan(tokens, max_length, batch_size)
     report = {
         "rows": [[{"text": text, "learned": learned} for text, learned in pieces] for pieces in shown],

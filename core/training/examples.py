@@ -88,6 +88,17 @@ def marked(text: str) -> Iterator[tuple[str, bool]]:
         yield text[at:], assistant
 
 
+def examples_for(
+    task: str, tokenizer: Any, row: dict[str, Any], max_length: int, learn: str = "answers", labels: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """A row as what a model is trained on that learns ``task``: "causal", "seq2seq" or "classify"."""
+    if task == "classify":
+        return [label_example(tokenizer, row, labels, max_length)]
+    if task == "seq2seq":
+        return [seq2seq_example(tokenizer, row, max_length)]
+    return [*examples(tokenizer, row, max_length, learn)]
+
+
 def seq2seq_example(tokenizer: Any, row: dict[str, Any], max_length: int) -> Example:
     """A chat row for an encoder-decoder: ``input_ids`` is the prompt, ``labels`` the last answer with its end.
 

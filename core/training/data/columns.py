@@ -169,11 +169,10 @@ def fields(mapping: Mapping, row: dict[str, Any]) -> Fields:
 
 
 def _first_answer(value: Any) -> Any:
-    """SQuAD keeps the answers of several annotators: {"text": [...], "answer_start": [...]}."""
-    texts = value.get("text") if isinstance(value, dict) else value
-    if isinstance(texts, list):
-        return texts[0] if texts else ""
-    return texts
+    """SQuAD keeps the answers of several annotators: [{"text": …}, …], as a table {"text": […], …}."""
+    if isinstance(value, list):
+        return _first_answer(value[0]) if value else ""
+    return _first_answer(value["text"]) if isinstance(value, dict) and "text" in value else value
 
 
 def label_name(value: Any, names: Sequence[str]) -> Any:

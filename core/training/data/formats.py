@@ -107,9 +107,25 @@ def _json(filename: str, text: str) -> list[Any]:
     if isinstance(value, dict):  # {"data": [...]}: one list inside is the rows
         lists = [inner for inner in value.values() if isinstance(inner, list)]
         value = lists[0] if len(lists) == 1 else value
+    if isinstance(value, list) and value and all(isinstance(row, dict) and "paragraphs" in row for row in value):
+        return _squad(value)
     if not isinstance(value, list):
         raise UserError("{file} must hold a list of rows.", "Put the rows in square brackets.", file=filename)
     return value
+
+
+def _squad(articles: list[dict[str, Any]]) -> list[Any]:
+    """SQuAD's articles of paragraphs of questions, one row per question."""
+    rows: list[Any] = []
+    for article in articles:
+        paragraphs = article["paragraphs"]
+        for paragraph in paragraphs if isinstance(paragraphs, list) else [paragraphs]:
+            asked = paragraph.get("qas") if isinstance(paragraph, dict) else None
+            if not isinstance(asked, list):
+                rows.append(paragraph)
+                continue
+            rows += [{"context": paragraph.get("context"), **qa} if isinstance(qa, dict) else qa for qa in asked]
+    return rows
 
 
 def _jsonl(filename: str, text: str) -> list[Any]:

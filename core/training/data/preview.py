@@ -1,42 +1,61 @@
 """A data set as the model will see it: tokens masked or learned, lengths, and what an epoch and a run come to."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
 from core.training.data.columns import Row
-from core.training.examples import IGNORE, Example, examples
+from core.training.examples import IGNORE, examples_for
 
 Piece = tuple[str, bool]
 """Text of one token (or of the few that make up one character), and whether it is learned."""
 
 
-def pieces(tokenizer: Any, example: Example) -> list[Piece]:
-    """An example's tokens in order; joined, they are what the tokenizer makes of the whole."""
-    found: list[Piece] = []
-    pairs = zip(example["input_ids"], example["labels"], strict=True)
-    for learned, run in groupby(pairs, key=lambda pair: pair[1] != IGNORE):
-        waiting: list[int] = []
-        for token, _ in run:
-            waiting.append(token)
-            text = tokenizer.decode(waiting, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-            if not text.endswith("\ufffd"):  # else the token is the beginning of a character
-                found.append((text, learned))
-                waiting = []
-        if waiting:
-            found.append((tokenizer.decode(waiting, clean_up_tokenization_spaces=False), learned))
+def shown(tokenizer: Any, rows: Iterable[Row], max_length: int, **how: Any) -> list[list[Piece]]:
+    """The rows' examples, template applied and cut to ``max_length``, as pieces.
+
+    What an encoder-decoder writes stands behind what it reads, and a label by its name behind its text.
+
+    Args:
+        how: ``task``, ``learn`` and ``labels`` of :func:`core.training.examples.examples_for`.
+    """
+    task = how.pop("task", "causal")
+    found = []
+    for row in rows:
+        for made in examples_for(task, tokenizer, row, max_length, **how):
+            if task == "causal":
+                runs = groupby(zip(made["input_ids"], made["labels"], strict=True), lambda pair: pair[1] != IGNORE)
+                parts = [([token for token, _ in run], learned) for learned, run in runs]
+            else:
+                parts = [(made["input_ids"], False)] + ([(made["labels"], True)] if task == "seq2seq" else [])
+            pieces = [(text, learned) for ids, learned in parts for text in _texts(tokenizer, ids)]
+            found.append([*pieces, (row["label"], True)] if task == "classify" else pieces)
     return found
 
 
-def shown(tokenizer: Any, rows: Sequence[Row], max_length: int, learn: str = "answers") -> list[list[Piece]]:
-    """The rows' examples, template applied and cut to ``max_length``, as pieces."""
-    return [pieces(tokenizer, made) for row in rows for made in examples(tokenizer, row, max_length, learn)]
+def _texts(tokenizer: Any, ids: Sequence[int]) -> Iterator[str]:
+    """The tokens' texts; those that make up one character together."""
+    waiting: list[int] = []
+    for token in ids:
+        waiting.append(token)
+        text = tokenizer.decode(waiting, clean_up_tokenization_spaces=False)
+        if not text.endswith("\ufffd"):  # else the token is the beginning of a character
+            yield text
+            waiting = []
+    if waiting:
+        yield tokenizer.decode(waiting, clean_up_tokenization_spaces=False)
 
 
-def lengths(tokenizer: Any, rows: Iterable[Row], learn: str = "answers") -> list[int]:
-    """Tokens of every example the rows make, before anything is cut off."""
-    return [len(made["input_ids"]) for row in rows for made in examples(tokenizer, row, 10**9, learn)]
+def lengths(tokenizer: Any, rows: Iterable[Row], **how: Any) -> list[int]:
+    """Tokens of every example the rows make, before anything is cut off; of an encoder-decoder the longer side.
+
+    Args:
+        how: as of :func:`shown`.
+    """
+    task = how.pop("task", "causal")
+    made = (made for row in rows for made in examples_for(task, tokenizer, row, 10**9, **how))
+    return [max(len(one["input_ids"]), len(one["labels"]) if task == "seq2seq" else 0) for one in made]
 
 
 def histogram(tokens: Sequence[int], max_length: int, bins: int = 40) -> dict[str, Any]:

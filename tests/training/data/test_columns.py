@@ -77,8 +77,11 @@ def test_a_layout_is_recognised_and_mapped(row: dict[str, Any], layout: str, exp
         assert build(mapping, row, ()) == expected
 
 
-def test_answers_of_squad_are_their_first() -> None:
-    row = {"context": "c", "question": "q", "answers": {"text": ["one", "two"], "answer_start": [0, 1]}}
+@pytest.mark.parametrize(
+    "answers", [{"text": ["one", "two"], "answer_start": [0, 1]}, [{"text": "one"}, {"text": "two"}], ["one"], "one"]
+)
+def test_answers_of_squad_are_their_first(answers: Any) -> None:
+    row = {"context": "c", "question": "q", "answers": answers}
     mapping = guess(Table([row]))
     assert mapping and build(mapping, row, ())["output"] == "one"
 

@@ -78,6 +78,17 @@ def test_a_bad_line_is_marked_at_its_place() -> None:
     assert isinstance(read("a.csv", b'input,output\nx,y\n"z,w\n').rows[-1], Broken)
 
 
+def test_squads_articles_are_a_row_per_question() -> None:
+    asked = [{"question": f"q{n}", "answers": [{"text": f"a{n}", "answer_start": n}]} for n in range(3)]
+    articles = [
+        {"title": "t", "paragraphs": [{"context": "c1", "qas": asked[:2]}, {"context": "c2", "qas": asked[2:]}]}
+    ]
+    table = read("a.json", json.dumps({"version": "1", "data": articles}).encode())
+    assert table.rows == [{"context": c, **qa} for c, qa in zip(("c1", "c1", "c2"), asked, strict=True)]
+    broken = read("a.json", json.dumps([{"paragraphs": [7, {"context": "c"}, {"context": "c", "qas": [8]}]}]).encode())
+    assert broken.rows == [7, {"context": "c"}, 8]
+
+
 def test_bad_bytes_spoil_their_row_only() -> None:
     data = "".join(f'{{"input": "第{n}个问题", "output": "第{n}个回答"}}\n' for n in range(20)).encode()
     table = read("a.jsonl", data.replace("第7个回答".encode(), b"\xff\xfe\xff"))

@@ -24,6 +24,20 @@ def test_pieces_are_the_prompt_and_the_answer(tokenizer: Any, row: dict[str, str
     assert not any("\ufffd" in text for text, _ in pieces)
 
 
+def test_an_encoder_decoders_answer_and_a_label_stand_behind_what_is_read(tokenizer: Any) -> None:
+    (pieces,) = preview.shown(tokenizer, ROWS[1:], 512, task="seq2seq")
+    asked = tokenizer.decode(encode(tokenizer, conversation(ROWS[1]["input"])))
+    assert "".join(text for text, learned in pieces if not learned) == asked
+    assert "".join(text for text, learned in pieces if learned) == "An animal.<|im_end|>"
+    row = {"text": "The 😀 fox.", "label": "good"}
+    (pieces,) = preview.shown(tokenizer, [row], 512, task="classify", labels=["bad", "good"])
+    assert ("".join(text for text, _ in pieces[:-1]), pieces[-1]) == ("The 😀 fox.", ("good", True))
+    assert not any(learned for _, learned in pieces[:-1])
+    assert preview.lengths(tokenizer, [row], task="classify", labels=["good"]) == [
+        len(tokenizer("The 😀 fox.")["input_ids"])
+    ]
+
+
 def test_pieces_of_a_row_cut_inside_a_character(tokenizer: Any) -> None:
     for limit in range(16, 40):
         (pieces,) = preview.shown(tokenizer, [{"input": "😀" * 9, "output": "🏫" * 9}], limit)
