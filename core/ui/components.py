@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import pandas as pd
 import streamlit as st
 
 from core import jobs
@@ -128,9 +129,15 @@ def job_error(state: dict[str, Any]) -> None:
         st.error(f"{message} {hint}".strip(), icon=":material/error:")
 
 
+def reason(error: dict[str, Any]) -> str:
+    """Why a file could not be read and what to do, with its name."""
+    words = " ".join(translate(error)).strip()
+    return words if error["name"] in words else f"{error['name']}: {words}"
+
+
 def rejected_files(rejected: Sequence[dict[str, Any]], most: int = 5) -> None:
     """Files that could not be read, a line each with the reason; of many the first few."""
-    lines = [f"**{plain(error['name'])}**: {plain(' '.join(translate(error)))}" for error in rejected[:most]]
+    lines = [plain(reason(error)) for error in rejected[:most]]
     if len(rejected) > most:
         lines.append(t("knowledge.more_rejected", count=len(rejected) - most))
     if lines:
@@ -147,6 +154,12 @@ def progress(state: dict[str, Any], done: int, total: int) -> None:
     if state.get("eta") is not None and total:
         text += f" · {t('common.remaining')} {seconds(state['eta'])}"
     st.progress(min(1.0, share), text=text)
+
+
+def filled(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows as a table without the columns in which none of them has anything."""
+    table = pd.DataFrame(rows).dropna(axis=1, how="all")
+    return table.loc[:, (table != "").any()]
 
 
 def chart(figure: Any, data: Any, key: str) -> None:

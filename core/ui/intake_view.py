@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from core.errors import UserError
@@ -148,14 +147,13 @@ def _preview(given: list[Any], made: Making) -> None:
         {
             t("knowledge.columns.text"): piece.chunk.text,
             t("knowledge.columns.tokens"): piece.tokens,
-            t("knowledge.columns.left_out"): piece.same_as and t("knowledge.same_as", name=piece.same_as.source),
-            t("knowledge.columns.heading"): piece.chunk.heading or None,
-            t("knowledge.columns.pages"): piece.chunk.page or None,
-            t("knowledge.columns.name"): piece.chunk.source if len(given) > 1 else None,
+            t("knowledge.columns.left_out"): t("knowledge.same_as", name=piece.same_as.source) if piece.same_as else "",
+            t("knowledge.columns.heading"): piece.chunk.heading,
+            t("knowledge.page"): piece.chunk.page or None,
+            t("knowledge.columns.name"): piece.chunk.source if len(given) > 1 else "",
         }
         for piece in pieces[:SHOWN]
     ]
     if rows:
         wide = {t("knowledge.columns.text"): st.column_config.TextColumn(width="large")}
-        table = pd.DataFrame(rows).dropna(axis=1, how="all")
-        st.dataframe(table, hide_index=True, height=420, row_height=70, column_config=wide)
+        st.dataframe(components.filled(rows), hide_index=True, height=420, row_height=90, column_config=wide)

@@ -5,7 +5,6 @@ import html
 from collections.abc import Callable
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from core.rag import knowledge
@@ -46,7 +45,7 @@ def choose_base() -> str:
 
 def _task(name: str, what: str) -> None:
     """One thing done with a base on a screen of its own, with the way back."""
-    _head(name, t(f"knowledge.{TASKS[what]}") + (f": {components.plain(name)}" if what != "new" else ""))
+    _head(name, t(f"knowledge.{TASKS[what]}") + (f" · {components.plain(name)}" if what != "new" else ""))
     if what == "rebuild":
         intake_view.change(name)
     else:
@@ -81,7 +80,7 @@ def manage(name: str) -> None:
         "duplicates": row["duplicates"] if row["ready"] else None,
         "size": bytes_in_words(row["size"]) if row["size"] else None,
     }
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for key, value in cells.items():
             st.metric(t(f"knowledge.cells.{key}"), "–" if value is None else value, width="content")
     if row["ready"]:
@@ -150,23 +149,28 @@ def _documents(name: str, shipped: bool) -> None:
         if not ((job := knowledge.progress(name)) and job.live):
             st.info(t("knowledge.empty"), icon=":material/note_add:")
         return
-    components.rejected_files([row["error"] for row in rows if row["error"]])
+    if refused := sum(row["error"] is not None for row in rows):
+        st.warning(t("knowledge.rejected_count", count=refused), icon=":material/block:")
     shown = [
         {
             t("knowledge.columns.name"): row["name"],
             t("knowledge.columns.status"): t(f"knowledge.status.{_status(row)}"),
             t("knowledge.columns.kind"): row["kind"],
             t("knowledge.columns.pages"): row["pages"] or None,
-            t("knowledge.columns.chunks"): row["chunks"] or None,
+            t("knowledge.columns.chunks"): row["chunks"],
             t("knowledge.columns.duplicates"): row["duplicates"] or None,
-            t("knowledge.columns.size"): bytes_in_words(row["size"]) if row["size"] else None,
-            t("knowledge.columns.notes"): ", ".join(row["notes"]) or None,
+            t("knowledge.columns.size"): bytes_in_words(row["size"]) if row["size"] else "",
+            t("knowledge.columns.notes"): ", ".join(row["notes"]),
+            t("knowledge.columns.why"): components.reason(row["error"]) if row["error"] else "",
         }
         for row in rows
     ]
-    table = pd.DataFrame(shown).dropna(axis=1, how="all")  # no column of pages where nothing has pages
     picked = st.dataframe(
-        table, hide_index=True, on_select="rerun", selection_mode="single-row", key=f"kb_documents_{name}"
+        components.filled(shown),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"kb_documents_{name}",
     )
     chosen = [rows[i] for i in picked["selection"]["rows"] if i < len(rows)]
     if chosen:
@@ -183,6 +187,8 @@ def _status(row: dict[str, Any]) -> str:
 def _actions(name: str, row: dict[str, Any], shipped: bool) -> None:
     """What can be done with the chosen document."""
     title, ready = row["name"], row["status"] == "ready"
+    if row["error"]:
+        components.rejected_files([row["error"]])
     with st.container(horizontal=True):
         if ready and st.button(t("knowledge.open"), icon=":material/open_in_new:", key="kb_open"):
             st.query_params.from_dict({"kb": name, "document": title})

@@ -255,7 +255,8 @@ def test_a_file_that_could_not_be_read_is_a_row_that_can_be_deleted(
         "plums.md": "indexed",
         "cut.pdf": "could not be read",
     }
-    assert "damaged" in app.warning[0].value
+    assert "damaged" in str(list(app.dataframe[0].value["Why"]))
+    assert "could not be read: 1." in app.warning[0].value
     knowledge.delete_document("fruit", "cut.pdf")
     assert not opened("knowledge", kb="fruit").warning
 
