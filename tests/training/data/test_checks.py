@@ -4,12 +4,13 @@ import csv
 import io
 import json
 import time
+import tomllib
 from typing import Any
 
 import pytest
 
 from core.errors import UserError
-from core.settings import settings
+from core.settings import ROOT, settings
 from core.training.data import problems
 from core.training.data.checks import inspect, inspect_table
 from core.training.data.columns import Mapping
@@ -17,6 +18,8 @@ from core.training.data.formats import Table
 from core.training.data.problems import MAY, MUST
 from core.training.examples import examples
 from tests.helpers.broken_data import BROKEN, jsonl, pairs
+
+LOCALES = ROOT / "assets" / "locales"
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -134,9 +137,10 @@ def test_the_report_is_a_table() -> None:
     assert report.counts == {"half_character": 1}
 
 
-def test_every_reason_fills_its_words() -> None:
-    for reason, (severity, words) in problems.REASONS.items():
-        assert severity in (MUST, MAY) and words, reason
+def test_every_reason_has_its_words_on_screen() -> None:
+    words = {name: tomllib.loads((LOCALES / f"{name}.toml").read_text("utf-8"))["problems"] for name in ("en", "zh")}
+    assert words["en"] == {reason: said for reason, (_, said) in problems.REASONS.items()}
+    assert words["zh"].keys() == words["en"].keys()
 
 
 def test_thousands_of_rows_are_a_matter_of_a_second(tokenizer: Any) -> None:
