@@ -9,17 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from core import cli_data, cli_kb, cli_models, jobs
+from core import cli_data, cli_kb, cli_models, cli_runs, jobs
 from core.cli_output import Json, MultiQuery, complain, count, note, show, table
 from core.errors import UserError, fill, sentence
 from core.models import cards, store
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-runs_app = typer.Typer(no_args_is_help=True, help="Fine-tuning runs: list, show, stop, resume, delete, export, merge.")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_kb.app, name="kb")
 app.add_typer(cli_data.app, name="data")
-app.add_typer(runs_app, name="runs")
+app.add_typer(cli_runs.app, name="runs")
 
 
 Strategy = StrEnum("Strategy", {"ZERO_SHOT": "zero-shot"})
@@ -176,65 +175,6 @@ def train(
         error = state["error"]
         complain(*(fill(error[part], error["values"]) for part in ("message", "hint")))
         raise typer.Exit(1)
-
-
-@runs_app.command("list")
-def runs_list(as_json: Json = False) -> None:
-    """All runs, the newest first."""
-    from core.training import runs
-
-    rows = runs.listing()
-    shown = [{**row, "model": row["config"]["model"], "dataset": row["config"]["dataset"]} for row in rows]
-    show({"runs": rows}, as_json, lambda: table(shown, ["id", "status", "step", "steps", "model", "dataset"]))
-
-
-@runs_app.command("show")
-def runs_show(run_id: str, as_json: Json = False) -> None:
-    """One run: config, state, and its last points."""
-    from core.training import runs
-
-    report = {**runs.show(run_id), "metrics": runs.metrics(run_id)}
-    show(report, as_json, lambda: "\n".join(f"{k:<18}{v}" for k, v in report.items() if k != "metrics"))
-
-
-@runs_app.command("stop")
-def runs_stop(run_id: str) -> None:
-    """End a run after its step; what it has learned is kept."""
-    from core.training import runs
-
-    runs.stop(run_id)
-
-
-@runs_app.command("resume")
-def runs_resume(run_id: str) -> None:
-    """Go on from the last checkpoint of a run that ended early."""
-    from core.training import runs
-
-    runs.resume(run_id)
-
-
-@runs_app.command("delete")
-def runs_delete(run_id: str) -> None:
-    """Remove a run and its adapter."""
-    from core.training import runs
-
-    runs.delete(run_id)
-
-
-@runs_app.command("export")
-def runs_export(run_id: str, path: Path) -> None:
-    """Write adapter, config and metrics into a zip file."""
-    from core.training import runs
-
-    typer.echo(str(runs.export(run_id, path)))
-
-
-@runs_app.command("merge")
-def runs_merge(run_id: str, name: str) -> None:
-    """Merge the adapter into its base model: a standard transformers directory in the models' folder."""
-    from core.training import merge
-
-    typer.echo(str(merge.merge(run_id, name)))
 
 
 @app.command()

@@ -115,9 +115,8 @@ class _Reader:
                 return Curve()
             kept = [int(number) for number in thin(column.values, points)]
             average = column.average(smoothing) if smoothing else column.values
-            steps, values, smoothed = (
-                [series[number] for number in kept] for series in (column.steps, column.values, average)
-            )
+            steps = [column.steps[number] for number in kept]
+            values, smoothed = ([series[number] for number in kept] for series in (column.values, average))
             return Curve(steps, values, smoothed, len(column.values))
 
     def keys(self) -> list[str]:

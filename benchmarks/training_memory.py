@@ -1,0 +1,98 @@
+"""The memory estimate of fine-tuning against measured peaks: each point trains two steps in a process of its own.
+
+Rows are full: every one has the batch's length, and its last ``answer`` tokens are learned. The peak is the highest
+resident set of that process (on a GPU: of torch's allocator). The claim: estimate within 20 % of the peak.
+Run: python -m benchmarks.training_memory
+"""
+
+import json
+import resource
+import subprocess
+import sys
+from typing import Any
+
+from core.models import cards, store
+from core.training import config as configs
+from core.training import footprint
+
+POINTS: list[dict[str, Any]] = [
+    {"batch_size": 1, "max_length": 128},
+    {"batch_size": 4, "max_length": 128},
+    {"batch_size": 4, "max_length": 256},
+    {"batch_size": 4, "max_length": 256, "answer": 32},
+    {"batch_size": 2, "max_length": 512, "rank": 32},
+    {"batch_size": 4, "max_length": 256, "answer": 32, "checkpointing": True},
+    {"batch_size": 2, "max_length": 128, "method": "full"},
+    {"batch_size": 8, "max_length": 256, "answer": 64},
+]
+"""Settings of each point; "answer" is the number of learned tokens (default: all of the row)."""
+
+
+def train(config: configs.TrainConfig, answer: int) -> dict[str, float]:
+    """Two steps at these settings in this very process; returns the bytes of its peak, and seconds a step."""
+    import time
+
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from core.models import loading
+    from core.training.examples import IGNORE, answer_loss
+
+    model, _ = loading.load_generator(cards.card(config.model))
+    if config.method == "full":
+        model.requires_grad_(True)
+    else:
+        model = get_peft_model(
+            model,
+            LoraConfig(r=config.rank, target_modules=config.target_modules, task_type="CAUSAL_LM"),
+        )
+    if config.checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.enable_input_require_grads()
+    model.train()
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-4)
+    ids = torch.randint(100, 1000, (config.batch_size, config.max_length))
+    labels = ids.clone()
+    labels[:, :-answer] = IGNORE
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
+    for _ in range(2):
+        began = time.perf_counter()
+        answer_loss(model, inputs).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"peak": float(peak), "seconds": time.perf_counter() - began}
+
+
+def measure(point: dict[str, Any], model: str) -> dict[str, float]:
+    """:func:`train` in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.training_memory", json.dumps(point), model]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def settings_of(point: dict[str, Any], model: str) -> tuple[configs.TrainConfig, int]:
+    """The config of a point, and its number of learned tokens a row."""
+    values = {key: value for key, value in point.items() if key != "answer"}
+    config = configs.make({"dataset": "none", "model": model, "dropout": 0.0, **values}).resolved()
+    return config, point.get("answer", config.max_length)
+
+
+def main() -> None:
+    """Print one line of JSON for each point, and a closing one with the worst ratio."""
+    model = store.default_generator().name
+    worst = 1.0
+    for point in POINTS:
+        config, answer = settings_of(point, model)
+        told, peak = footprint.need(config, answer=answer).total, measure(point, model)["peak"]
+        worst = max(worst, told / peak, peak / told)
+        print(json.dumps({**point, "estimate": told, "peak": int(peak), "ratio": round(told / peak, 3)}), flush=True)
+    print(json.dumps({"model": model, "worst": round(worst, 3), "claim": 1.2}))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps(train(*settings_of(json.loads(sys.argv[1]), sys.argv[2]))))
+    else:
+        main()

@@ -1,0 +1,66 @@
+"""What a run will take, before it starts: memory and time, whether it fits, and what would make it fit."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from core import hardware
+from core.models import memory
+from core.training import footprint, throughput
+from core.training.config import TrainConfig
+from core.training.footprint import Memory
+from core.training.throughput import Rows
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A verdict.
+
+    Attributes:
+        memory: what the run needs.
+        device: where.
+        free: bytes free there now, and ``held``: bytes more once the app's own model is unloaded.
+        proposal: settings that make it fit at the same effective batch; empty where it fits, or nothing helps.
+        steps, seconds: of the whole run; seconds 0 where nothing is known of this machine yet.
+    """
+
+    memory: Memory
+    device: str
+    free: int
+    held: int
+    proposal: dict[str, Any]
+    steps: int
+    seconds: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether it fits as things are."""
+        return self.memory.total <= self.free
+
+    @property
+    def fits_unloaded(self) -> bool:
+        """Whether it fits once the app has unloaded its model."""
+        return self.memory.total <= self.free + self.held
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        parts = {**asdict(self.memory), "total": self.memory.total}
+        return {**asdict(self), "memory": parts, "fits": self.fits, "fits_unloaded": self.fits_unloaded}
+
+
+def estimate(config: TrainConfig, rows: Rows | None = None, held: int = 0) -> Estimate:
+    """What a resolved config will take on this machine.
+
+    Args:
+        rows: of its data; None: they are read and tokenised (a sample of them).
+        held: bytes the app's own model takes on the device (:meth:`core.generation.engine.Engine.loaded`).
+
+    Raises:
+        UserError: no such model or data set.
+    """
+    rows = rows or throughput.rows(config)
+    where = hardware.device()
+    free = memory.free(where)
+    needed = footprint.need(config, rows.longest, rows.answer)
+    proposal = {} if needed.total <= free + held else footprint.propose(config, free + held, rows.longest, rows.answer)
+    steps = throughput.steps(config, rows)
+    return Estimate(needed, where, free, held, proposal, steps, throughput.seconds(config, rows))

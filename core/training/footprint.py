@@ -1,0 +1,186 @@
+"""Memory a fine-tuning run takes at its peak, by its parts, from the model's files and the config: nothing is loaded.
+
+Activations are counted as autograd keeps them for a transformer block with fused attention (Korthikanti et al. 2022,
+"Reducing Activation Recomputation in Large Transformer Models", without the terms of unfused attention); the counts
+were checked with ``saved_tensors_hooks``, the sums by ``benchmarks/training_memory.py``.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from core import hardware
+from core.models import cards, placement, store, weights
+from core.models.cards import ModelCard
+from core.models.weights import Tensor
+from core.training.config import TrainConfig
+
+MIB = 2**20
+RUNTIME = {"cpu": 490 * MIB, "gpu": 700 * MIB}
+"""The interpreter and its libraries; on a GPU its context and kernels, there."""
+HOLES = {"cpu": 2.0, "gpu": 1.15}
+"""Bytes an allocator takes for a byte of activations: what is freed between two that are kept is often too small to be
+used again. glibc leaves about as much unused as used; torch's own for GPUs little."""
+THROWN_AWAY = {"cpu": 0.55, "gpu": 0.0}
+"""Bytes of holes for a byte that checkpointing makes and does not keep: each layer leaves its own in the heap."""
+GRADIENT = 4
+OPTIMIZER = {"adamw": 8, "paged-adamw-8bit": 2, "adafactor": 1}
+"""Bytes of state for each trained weight."""
+PACKED = {"qlora-4bit": 0.53, "qlora-8bit": 1.01}
+"""Bytes of a quantised weight, its scales included."""
+HALF = 2
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes at the peak of a step, by what takes them.
+
+    Attributes:
+        runtime: interpreter and libraries, or the GPU's context.
+        weights: the base model.
+        trained: adapter weights, gradients and the optimizer's state.
+        activations: kept from the forward for the backward pass, with the allocator's holes.
+        logits: scores of the whole vocabulary, their probabilities and their gradient.
+    """
+
+    runtime: int
+    weights: int
+    trained: int
+    activations: int
+    logits: int
+
+    @property
+    def total(self) -> int:
+        return self.runtime + self.weights + self.trained + self.activations + self.logits
+
+
+def need(config: TrainConfig, longest: int = 0, answer: int = 0) -> Memory:
+    """Memory at the peak of a step.
+
+    Args:
+        longest: tokens of the longest row; 0: the config's max length.
+        answer: learned tokens of the longest answer; 0: all of the row.
+    """
+    card, where = cards.card(config.model), hardware.device()
+    folder = store.directory(card)
+    shape = weights.configuration(folder)
+    tensors = weights.loaded(shape, weights.tensors(folder))
+    kind = "cpu" if where == "cpu" else "gpu"
+    length = longest or config.max_length
+    tokens = config.batch_size * length
+    width = HALF if config.precision == "bfloat16" else 4
+    vocabulary = weights.first(shape, "vocab_size") if config.task != "classify" else 0
+    scored = config.batch_size * min(length, (answer or length) + 1)
+    kept, made = _activations(config, shape, tensors)
+    numbers = HOLES[kind] * kept + THROWN_AWAY[kind] * (made - kept)
+    # The logits themselves, their logarithms of probabilities, and the gradient: the last two always in float32.
+    logits = scored * vocabulary * (width + 4 + 4)
+    return Memory(
+        RUNTIME[kind],
+        _base(config, card, tensors, where),
+        _trained(config, tensors),
+        int(tokens * width * numbers),
+        logits,
+    )
+
+
+def _base(config: TrainConfig, card: ModelCard, tensors: dict[str, Tensor], where: str) -> int:
+    full = placement.BYTES[placement.dtype(card, where)] if config.adapts else 4
+    if not tensors:  # not here yet
+        return int(card.parameters * PACKED.get(config.method, full))
+    linear = {name for name, tensor in tensors.items() if _in_block(name) and len(tensor.shape) == 2}
+    packed = PACKED.get(config.method)
+    size = 0.0
+    for name, tensor in tensors.items():
+        size += tensor.elements * packed if packed and name in linear else tensor.bytes_as(full)
+    return int(size)
+
+
+def _in_block(name: str) -> bool:
+    """Whether a weight belongs to one of the model's layers, which are numbered."""
+    return any(part.isdecimal() for part in name.split("."))
+
+
+def adapted(config: TrainConfig, tensors: dict[str, Tensor]) -> list[tuple[int, int]]:
+    """(out, in) of every linear layer the adapter goes beside; without names, all in the blocks."""
+    targets = config.target_modules
+    return [
+        (tensor.shape[0], tensor.shape[1])
+        for name, tensor in tensors.items()
+        if len(tensor.shape) == 2
+        and _in_block(name)
+        and (not targets or any(name.endswith(f"{target}.weight") for target in targets))
+    ]
+
+
+def trained_weights(config: TrainConfig, tensors: dict[str, Tensor]) -> int:
+    """Number of weights that learn."""
+    if config.adapts:
+        pairs = adapted(config, tensors)
+        magnitudes = sum(out for out, _ in pairs) if config.method == "dora" else 0
+        return sum(config.rank * (out + into) for out, into in pairs) + magnitudes
+    return int(sum(tensor.elements for tensor in tensors.values()) * _share(config, tensors))
+
+
+def _share(config: TrainConfig, tensors: dict[str, Tensor]) -> float:
+    """Part of the layers that is trained, at the most: gradual unfreezing ends with all."""
+    layers = _layers(tensors)
+    frozen = {"freeze": config.frozen_layers or layers // 2, "top": layers}.get(config.method, 0)
+    return max(0, layers - frozen) / max(1, layers)
+
+
+def _layers(tensors: dict[str, Tensor]) -> int:
+    numbers = [int(part) for name in tensors for part in name.split(".") if part.isdecimal()]
+    return max(numbers, default=0) + 1
+
+
+def _trained(config: TrainConfig, tensors: dict[str, Tensor]) -> int:
+    count = trained_weights(config, tensors)
+    own = 4 if config.adapts else 0  # an adapter's weights are float32 beside the base; others are counted there
+    return count * (own + GRADIENT + OPTIMIZER[config.optimizer])
+
+
+def _activations(config: TrainConfig, shape: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[float, float]:
+    """Numbers of each token that are kept until the backward pass reaches them, and those the forward pass makes."""
+    hidden = weights.first(shape, "hidden_size", "d_model", "n_embd")
+    inner = weights.first(shape, "intermediate_size", "d_ff", default=4 * hidden)
+    heads = weights.first(shape, "num_attention_heads", "num_heads", "n_head", default=1)
+    groups = weights.first(shape, "num_key_value_heads", default=heads)
+    layers = weights.first(shape, "num_hidden_layers", "num_layers", "n_layer", default=1)
+    layers += weights.first(shape, "num_decoder_layers") if config.task == "seq2seq" else 0
+    # Both norms' inputs and outputs, the queries, what attention returns; keys and values; the four parts of a gated
+    # feed-forward net, or the two of a plain one.
+    gated = any("gate" in name for name in tensors)
+    layer: float = 6 * hidden + 2 * groups * (hidden // heads) + (4 if gated else 2) * inner
+    if config.adapts and config.dropout:  # each adapter keeps an input, and what was dropped of it, of its own
+        layer += 1.5 * sum(into for _, into in adapted(config, tensors)) / layers
+    if config.method == "dora":  # the layer's output before its magnitude
+        layer += sum(out for out, _ in adapted(config, tensors)) / layers
+    if not config.adapts:  # the norms learn, too
+        layer += 2 * hidden
+        layers = max(1, round(layers * _share(config, tensors)))
+    return hidden * layers + layer if config.checkpointing else layer * layers, layer * layers
+
+
+def propose(config: TrainConfig, free: int, longest: int = 0, answer: int = 0) -> dict[str, Any]:
+    """The mildest change that makes a run fit into ``free`` bytes at the same effective batch; empty: none does.
+
+    First smaller passes whose gradients are added up, which cost little; then activations made again in the backward
+    pass (a third more time); then the base model in 4 bits, or an adapter instead of whole weights.
+
+    Args:
+        longest, answer: as of :func:`need`.
+    """
+    effective = config.batch_size * config.accumulation
+    batches = [size for size in range(config.batch_size, 0, -1) if effective % size == 0]
+    milder: list[dict[str, Any]] = [{}, {"checkpointing": True}]
+    if config.method == "lora" and config.task != "classify":
+        milder.append({"checkpointing": True, "method": "qlora-4bit"})
+    elif not config.adapts and config.task != "classify":
+        milder.append({"checkpointing": True, "method": "lora"})
+    for changes in milder:
+        for size in batches:
+            tried = {"batch_size": size, "accumulation": effective // size, **changes}
+            changed = {name: value for name, value in tried.items() if getattr(config, name) != value}
+            if need(config.model_copy(update=changed), longest, answer).total <= free:
+                return changed
+    return {}

@@ -1,0 +1,123 @@
+"""How long a run will take: its arithmetic, by what this machine has done in earlier runs or in a second of trying."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from core import files, hardware, jobs
+from core.models import cards, loading, store, weights
+from core.settings import settings
+from core.training import footprint, mixing, runs
+from core.training.config import TrainConfig
+from core.training.data import preview
+from core.training.examples import IGNORE, examples
+
+SAMPLE = 256
+"""Rows that are tokenised to know how long they are."""
+EARLIER = 5
+"""Runs of this machine that are looked at, the newest ones."""
+EFFICIENCY = 0.5
+"""Part of a matrix product's speed that training reaches, until a run has told better."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a run as far as they matter here.
+
+    Attributes:
+        count: training examples.
+        longest: tokens of the longest, cut to the config's max length.
+        mean: tokens of an average one.
+        answer: learned tokens of the longest answer: logits are made for these only.
+    """
+
+    count: int
+    longest: int
+    mean: float
+    answer: int
+
+
+def rows(config: TrainConfig) -> Rows:
+    """The data of a run, counted; how long its rows are is told by a sample.
+
+    Raises:
+        UserError: no such model or data set.
+    """
+    data = mixing.load(config.dataset, config.mixture, config.seed)
+    limit = config.max_length
+    if data.kind == "label" or config.task == "seq2seq":
+        return Rows(len(data.train), limit, limit / 2, limit)
+    card = cards.card(config.model)
+    tokenizer = loading.load_tokenizer(store.prepare(card), card)
+    every = max(1, len(data.train) // SAMPLE)
+    made = [e for row in data.train[::every] for e in examples(tokenizer, row, limit, config.learn)]
+    lengths = [len(example["input_ids"]) for example in made]
+    answers = [_span(example["labels"]) for example in made]
+    count = round(len(data.train) * len(made) / len(data.train[::every]))
+    return Rows(count, max(lengths), sum(lengths) / len(lengths), max(answers))
+
+
+def _span(labels: list[int]) -> int:
+    """Tokens from the first learned one to the end."""
+    return len(labels) - next((at for at, label in enumerate(labels) if label != IGNORE), len(labels))
+
+
+def steps(config: TrainConfig, rows: Rows) -> int:
+    """Optimizer steps of the whole run."""
+    return preview.plan([1] * rows.count, 1, config.batch_size, config.accumulation, config.epochs, config.max_steps)[
+        "steps"
+    ]
+
+
+def work(config: TrainConfig) -> float:
+    """Floating-point operations for a token: two for each weight forward, two back, and two more where it learns."""
+    tensors = _tensors(config.model)
+    # The embedding is looked up, not multiplied, but a tied one is the head that makes the logits.
+    base = sum(tensor.elements for tensor in tensors.values()) or cards.card(config.model).parameters
+    return base * (4 + (2 if config.checkpointing else 0)) + 2.0 * footprint.trained_weights(config, tensors)
+
+
+def _tensors(model: str) -> dict[str, Any]:
+    folder = store.directory(cards.card(model))
+    return weights.loaded(weights.configuration(folder), weights.tensors(folder))
+
+
+def seconds(config: TrainConfig, rows: Rows) -> float:
+    """Time of the whole run without loading and measuring; 0 when nothing is known of this machine yet."""
+    speed = known()
+    tokens = steps(config, rows) * config.batch_size * config.accumulation * rows.mean
+    return tokens * work(config) / speed if speed else 0.0
+
+
+def known() -> float:
+    """Operations a second in training on this machine: of its newest runs, else as :func:`calibrate` left it."""
+    found = []
+    for run in runs.listing():
+        told = run.get("tokens_per_second")
+        if not told or run["imported"] or run["status"] in jobs.LIVE or run["config"]["model"] not in cards.catalog():
+            continue
+        found.append(told * work(TrainConfig(**run["config"])))
+        if len(found) == EARLIER:
+            break
+    if found:
+        return float(sorted(found)[len(found) // 2])
+    kept = files.read_json(settings().data_dir / "machine.json", {})
+    return float(kept.get(hardware.device(), 0.0)) * EFFICIENCY
+
+
+def calibrate() -> float:
+    """Time a matrix product on the device, a second at most, and keep it; returns operations a second."""
+    import torch
+
+    where = torch.device(hardware.device())
+    size = 1024
+    matrix = torch.randn(size, size, device=where)
+    count, began = 0, time.perf_counter()
+    while (passed := time.perf_counter() - began) < 0.5 or count < 3:
+        matrix = torch.tanh(matrix @ matrix)
+        float(matrix[0, 0])  # waits for the device
+        count += 1
+    speed = 2 * size**3 * count / passed
+    path = settings().data_dir / "machine.json"
+    files.write_json(path, {**files.read_json(path, {}), str(hardware.device()): speed})
+    return speed

@@ -1,0 +1,217 @@
+"""Memory and time before the start: the parts against what torch and peft really make, the verdict, the proposals."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import files, jobs
+from core.models import store
+from core.models.cards import ModelCard
+from core.settings import ROOT, settings
+from core.training import estimate, footprint, throughput
+from core.training.config import TrainConfig
+from core.training.throughput import Rows
+from tests.helpers import runs as stored
+from tests.helpers import training
+
+ROWS = Rows(count=100, longest=64, mean=32.0, answer=16)
+
+
+@pytest.fixture
+def config(tiny_card: ModelCard, tmp_path: Path) -> TrainConfig:
+    made = training.config(training.dataset_file(tmp_path), max_steps=0, precision="float32")
+    return made.resolved()
+
+
+def changed(config: TrainConfig, **changes: Any) -> TrainConfig:
+    return config.model_copy(update=changes)
+
+
+def model_of(config: TrainConfig) -> Any:
+    """The adapted tiny model, as the worker makes it."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(settings().data_dir.parent / "copy")
+    lora = LoraConfig(
+        r=config.rank, lora_dropout=config.dropout, target_modules=config.target_modules, task_type="CAUSAL_LM"
+    )
+    return get_peft_model(base.requires_grad_(False), lora).train()
+
+
+@pytest.fixture
+def copied(tiny_model_dir: Path) -> None:
+    (settings().data_dir.parent / "copy").symlink_to(tiny_model_dir, target_is_directory=True)
+
+
+def tensors() -> dict[str, Any]:
+    folder = settings().data_dir.parent / "copy"
+    from core.models import weights
+
+    return weights.loaded(weights.configuration(folder), weights.tensors(folder))
+
+
+@pytest.mark.parametrize("changes", [{"rank": 4}, {"rank": 16, "target_modules": ["q_proj", "v_proj"]}])
+def test_the_trained_weights_are_those_peft_makes(config: TrainConfig, copied: None, changes: dict[str, Any]) -> None:
+    config = changed(config, **changes)
+    made = sum(weight.numel() for weight in model_of(config).parameters() if weight.requires_grad)
+    assert footprint.trained_weights(config, tensors()) == made
+
+
+def test_all_or_a_part_of_the_layers_learns(config: TrainConfig, copied: None) -> None:
+    everything = sum(tensor.elements for tensor in tensors().values())
+    assert footprint.trained_weights(changed(config, method="full"), tensors()) == everything
+    assert footprint.trained_weights(changed(config, method="gradual"), tensors()) == everything
+    assert footprint.trained_weights(changed(config, method="freeze", frozen_layers=1), tensors()) == everything // 2
+    assert footprint.trained_weights(changed(config, method="top"), tensors()) == 0
+
+
+@pytest.mark.parametrize(("dropout", "share"), [(0.0, 0.08), (0.1, 0.15)])
+def test_the_activations_are_those_autograd_keeps(
+    config: TrainConfig, copied: None, dropout: float, share: float
+) -> None:
+    import torch
+
+    from core.training.examples import answer_loss
+
+    config = changed(config, dropout=dropout, batch_size=2)
+    model, kept = model_of(config), {}
+    known = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
+
+    def keep(tensor: Any) -> Any:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    ids = torch.randint(3, 300, (2, 64))
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = answer_loss(model, inputs)
+    vocabulary = model.config.vocab_size
+    activations = sum(kept.values()) - 2 * 63 * vocabulary * 4  # the logarithms of the probabilities
+    told = footprint.need(config, 64)
+    assert told.activations / footprint.HOLES["cpu"] == pytest.approx(activations, rel=share)
+    assert told.logits == 3 * 2 * 64 * vocabulary * 4
+    assert loss.item() > 0
+
+
+def test_the_parts_follow_the_settings(config: TrainConfig) -> None:
+    base = footprint.need(config)
+    twice = footprint.need(changed(config, batch_size=2 * config.batch_size))
+    assert twice.activations == pytest.approx(2 * base.activations, abs=2)
+    assert twice.logits == pytest.approx(2 * base.logits)
+    assert (twice.weights, twice.trained) == (base.weights, base.trained)
+    assert base.weights == pytest.approx(4 * sum(t.elements for t in all_tensors()))
+    assert footprint.need(config, answer=10).logits < base.logits
+    assert footprint.need(changed(config, checkpointing=True)).activations < base.activations
+    assert footprint.need(changed(config, method="qlora-4bit")).weights < base.weights
+    assert footprint.need(changed(config, method="full")).trained > 10 * base.trained
+    assert footprint.need(changed(config, optimizer="adafactor")).trained < base.trained
+    assert footprint.need(changed(config, precision="bfloat16")).activations == pytest.approx(
+        base.activations / 2, abs=2
+    )
+    assert base.total == sum(vars(base).values())
+
+
+def all_tensors() -> list[Any]:
+    from core.models import cards, weights
+
+    folder = store.directory(cards.card("tiny"))
+    return list(weights.loaded(weights.configuration(folder), weights.tensors(folder)).values())
+
+
+def test_what_does_not_fit_gets_the_mildest_proposal_at_the_same_effective_batch(config: TrainConfig) -> None:
+    config = changed(config, batch_size=12, accumulation=2)
+
+    def needs(**changes: Any) -> int:
+        return footprint.need(changed(config, **changes)).total
+
+    six = footprint.propose(config, needs(batch_size=6))
+    assert six == {"batch_size": 6, "accumulation": 4}
+    one = footprint.propose(config, needs(batch_size=1))
+    assert one == {"batch_size": 1, "accumulation": 24}
+    made_again = footprint.propose(config, needs(batch_size=1) - 1)
+    assert made_again["checkpointing"] is True
+    assert made_again["batch_size"] * made_again["accumulation"] == 24
+    assert footprint.need(changed(config, **made_again)).total < needs(batch_size=1)
+    packed = footprint.propose(config, needs(batch_size=1, checkpointing=True) - 1)
+    assert packed["method"] == "qlora-4bit"
+    assert footprint.propose(config, 1) == {}
+    full = changed(config, method="full")
+    lora = footprint.propose(full, footprint.need(changed(full, batch_size=1, checkpointing=True)).total - 1)
+    assert lora["method"] == "lora"
+
+
+def test_the_verdict_counts_what_the_app_could_unload(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = footprint.need(config, ROWS.longest, ROWS.answer).total
+    monkeypatch.setattr("core.models.memory.free", lambda where: needed)
+    told = estimate.estimate(config, ROWS)
+    assert (told.fits, told.fits_unloaded, told.proposal, told.device) == (True, True, {}, "cpu")
+    monkeypatch.setattr("core.models.memory.free", lambda where: needed - 100)
+    told = estimate.estimate(config, ROWS, held=100)
+    assert (told.fits, told.fits_unloaded, told.proposal) == (False, True, {})
+    told = estimate.estimate(config, ROWS, held=99)
+    assert (told.fits, told.fits_unloaded) == (False, False)
+    assert told.proposal == {"batch_size": 1, "accumulation": 2}
+    json.dumps(told.as_dict())
+
+
+def test_the_rows_are_counted_as_the_model_reads_them(config: TrainConfig) -> None:
+    from core.models import cards, loading
+    from core.training.examples import examples
+
+    tokenizer = loading.load_tokenizer(store.directory(cards.card("tiny")), cards.card("tiny"))
+    made = [example for row in training.rows() for example in examples(tokenizer, row, config.max_length)]
+    told = throughput.rows(config)
+    assert 0 < told.count < len(made), "the test rows are not trained on"
+    assert told.longest <= max(len(example["input_ids"]) for example in made)
+    assert told.answer <= max(sum(label != -100 for label in example["labels"]) for example in made)
+    assert 0 < told.answer < told.mean <= told.longest <= config.max_length
+
+
+def test_steps_and_time_follow_what_this_machine_has_done(config: TrainConfig) -> None:
+    assert throughput.steps(config, ROWS) == 50
+    assert throughput.steps(changed(config, batch_size=3, accumulation=2, epochs=2), ROWS) == 34
+    assert throughput.steps(changed(config, max_steps=7), ROWS) == 7
+    assert throughput.known() == 0.0
+    assert throughput.seconds(config, ROWS) == 0.0
+    for number, speed in enumerate((100.0, 200.0, 400.0)):
+        folder = stored.make(f"20260101-00000{number}-a-0001", model="tiny", target_modules=config.target_modules)
+        files.write_json(folder / "state.json", {"status": jobs.FINISHED, "tokens_per_second": speed})
+    # 50 steps of 2 rows of 32 tokens each, at the 200 tokens a second of the run in the middle
+    assert throughput.seconds(config, ROWS) == pytest.approx(50 * 2 * 32 / 200)
+    assert throughput.seconds(changed(config, checkpointing=True), ROWS) > 16.0
+
+
+def test_a_machine_without_runs_is_timed(config: TrainConfig) -> None:
+    speed = throughput.calibrate()
+    assert 1e8 < speed < 1e16
+    assert throughput.known() == pytest.approx(speed * throughput.EFFICIENCY)
+    assert throughput.seconds(config, ROWS) > 0
+
+
+@pytest.mark.embedded
+def test_the_estimate_is_within_a_fifth_of_a_measured_peak(embedded: Path) -> None:
+    """One point of ``benchmarks/training_memory.py``: the real model, in a process of its own."""
+    from benchmarks import training_memory
+
+    point = {"batch_size": 2, "max_length": 96, "answer": 32}
+    config, answer = training_memory.settings_of(point, store.default_generator().name)
+    peak = training_memory.measure(point, config.model)["peak"]
+    assert footprint.need(config, answer=answer).total == pytest.approx(peak, rel=0.2)
+
+
+def test_a_config_is_judged_without_loading_torch(config: TrainConfig) -> None:
+    code = (
+        "import sys\nfrom core.training import config, estimate\nfrom core.training.throughput import Rows\n"
+        "made = config.make({'dataset': 'x', 'model': 'tiny'}).resolved()\n"
+        "estimate.estimate(made, Rows(10, 64, 32.0, 16))\n"
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
