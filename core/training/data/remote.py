@@ -79,8 +79,8 @@ def fetch(text: str, progress: Progress = lambda step, share: None) -> dict[str,
 def pick(listed: list[RemoteFile], where: Address) -> dict[str, list[RemoteFile]]:
     """The data files of a config, by split.
 
-    A config is a folder or the beginning of a file's name; a split is a word of the path. Where the same split lies
-    there in several formats, one is taken, Parquet first.
+    A config is a folder, or what a file's name says besides its split and part number; a split is a word of the path.
+    Where the same split lies there in several formats, one is taken, Parquet first.
 
     Raises:
         UserError: see :func:`fetch`.
@@ -93,12 +93,28 @@ def pick(listed: list[RemoteFile], where: Address) -> dict[str, list[RemoteFile]
             name=where.id,
             known=", ".join(SUFFIXES),
         )
+    splits: defaultdict[str, list[RemoteFile]] = defaultdict(list)
+    for file in sorted(_of_config(data, where), key=lambda file: file.path):
+        splits[_split(PurePosixPath(file.path))].append(file)
+    wanted = SPLITS.get(where.split, where.split)
+    if wanted and wanted not in splits:
+        raise UserError(
+            "{name} has no split “{split}”.",
+            "Splits: {known}.",
+            name=where.id,
+            split=where.split,
+            known=", ".join(splits),
+        )
+    return {split: _one_format(files) for split, files in splits.items() if wanted in ("", split)}
+
+
+def _of_config(data: list[RemoteFile], where: Address) -> list[RemoteFile]:
     configs: defaultdict[str, list[RemoteFile]] = defaultdict(list)
     for file in data:
         configs[_config(PurePosixPath(file.path))].append(file)
-    if where.config:
-        data = configs.get(where.config) or [file for file in data if where.config in PurePosixPath(file.path).parts]
-    if not data or (not where.config and len(configs) > 1):
+    if not where.config and len(configs) == 1:
+        return data
+    if where.config not in configs:  # without a name, the files that belong to no config
         raise UserError(
             "{name} has several configs, and “{config}” is none of them.",
             "Name one after a colon: {known}.",
@@ -106,21 +122,7 @@ def pick(listed: list[RemoteFile], where: Address) -> dict[str, list[RemoteFile]
             config=where.config,
             known=", ".join(sorted(configs)),
         )
-    splits: defaultdict[str, list[RemoteFile]] = defaultdict(list)
-    for file in sorted(data, key=lambda file: file.path):
-        splits[_split(PurePosixPath(file.path))].append(file)
-    if where.split:
-        wanted = SPLITS.get(where.split, where.split)
-        if wanted not in splits:
-            raise UserError(
-                "{name} has no split “{split}”.",
-                "Splits: {known}.",
-                name=where.id,
-                split=where.split,
-                known=", ".join(splits),
-            )
-        splits = defaultdict(list, {wanted: splits[wanted]})
-    return {split: _one_format(files) for split, files in splits.items()}
+    return configs[where.config]
 
 
 def _is_data(path: PurePosixPath) -> bool:
@@ -139,8 +141,11 @@ def _split(path: PurePosixPath) -> str:
 
 
 def _config(path: PurePosixPath) -> str:
-    folders = [part for part in path.parts[:-1] if part.lower() not in {"data", *SPLITS}]
-    return folders[0] if folders else ""
+    if folders := [part for part in path.parts[:-1] if part.lower() not in {"data", *SPLITS}]:
+        return folders[0]
+    # train-00000-of-00002-a09b74b3ef9c3b56: part numbers and checksums are no names
+    words = [word for word in _words(path) if not re.fullmatch(r"\d*|of|[0-9a-f]{16}", word)]
+    return "-".join(word for word in words if word not in {"data", *SPLITS})
 
 
 def _one_format(files: list[RemoteFile]) -> list[RemoteFile]:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +88,38 @@ def test_a_config_is_a_folder_and_one_format_is_enough() -> None:
         picked(paths, "hf:o/d:fr")
     with pytest.raises(UserError, match=r"no split “test”.*validation, train"):
         picked(paths, "hf:o/d:zh/test")
+
+
+@pytest.mark.parametrize(
+    ("paths", "address", "expected"),
+    [
+        (["rows.json"], "hf:o/d", {"train": ["rows.json"]}),
+        (["zh-train.jsonl", "zh-dev.jsonl", "en-train.jsonl"], "ms:o/d:en", {"train": ["en-train.jsonl"]}),
+        (
+            [
+                "data/train-00001-of-00002-a09b74b3ef9c3b56.parquet",
+                "data/train-00000-of-00002-a09b74b3ef9c3b57.parquet",
+            ],
+            "hf:o/d",
+            {
+                "train": [
+                    "data/train-00000-of-00002-a09b74b3ef9c3b57.parquet",
+                    "data/train-00001-of-00002-a09b74b3ef9c3b56.parquet",
+                ]
+            },
+        ),
+        (["train.csv", "extra/train.csv"], "hf:o/d", {"train": ["train.csv"]}),
+        (["train.csv", "extra/train.csv"], "hf:o/d:extra", {"train": ["extra/train.csv"]}),
+        (["alpaca_data.json", "alpaca_data_cleaned.json"], "hf:o/d:alpaca", {"train": ["alpaca_data.json"]}),
+    ],
+)
+def test_files_that_say_something_else_are_not_mixed(paths: list[str], address: str, expected: dict[str, Any]) -> None:
+    assert picked(paths, address) == expected
+
+
+def test_two_files_without_a_split_are_not_taken_for_one_set() -> None:
+    with pytest.raises(UserError, match=r"several configs.*alpaca, alpaca-cleaned"):
+        picked(["alpaca_data.json", "alpaca_data_cleaned.json"], "hf:o/d")
 
 
 def test_a_set_of_scripts_alone_is_refused() -> None:
