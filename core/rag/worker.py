@@ -68,7 +68,7 @@ class Watch:
         # Rows of the group at hand count as parts of its files.
         share = step.files / step.of if step.of else 0.0
         speed = step.rows / max(1e-3, time.monotonic() - self._embedding) if self._embedding else 0.0
-        eta = elapsed * (1 - share) / share if share > 0.02 else None
+        eta = elapsed * (1 - share) / share if 0.02 < share < 1 else None
         return {**asdict(step), "share": share, "speed": speed, "eta": eta, "elapsed": elapsed}
 
 

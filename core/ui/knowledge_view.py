@@ -155,13 +155,13 @@ def _documents(name: str, shipped: bool) -> None:
         {
             t("knowledge.columns.name"): row["name"],
             t("knowledge.columns.status"): t(f"knowledge.status.{_status(row)}"),
+            t("knowledge.columns.why"): components.reason(row["error"]) if row["error"] else "",
             t("knowledge.columns.kind"): row["kind"],
             t("knowledge.columns.pages"): row["pages"] or None,
             t("knowledge.columns.chunks"): row["chunks"],
             t("knowledge.columns.duplicates"): row["duplicates"] or None,
             t("knowledge.columns.size"): bytes_in_words(row["size"]) if row["size"] else "",
             t("knowledge.columns.notes"): ", ".join(row["notes"]),
-            t("knowledge.columns.why"): components.reason(row["error"]) if row["error"] else "",
         }
         for row in rows
     ]
