@@ -17,11 +17,10 @@ from core.training.config import TrainConfig
 MIB = 2**20
 RUNTIME = {"cpu": 490 * MIB, "gpu": 700 * MIB}
 """The interpreter and its libraries; on a GPU its context and kernels, there."""
-HOLES = {"cpu": 2.0, "gpu": 1.15}
-"""Bytes an allocator takes for a byte of activations: what is freed between two that are kept is often too small to be
-used again. glibc leaves about as much unused as used; torch's own for GPUs little."""
-THROWN_AWAY = {"cpu": 0.55, "gpu": 0.0}
-"""Bytes of holes for a byte that checkpointing makes and does not keep: each layer leaves its own in the heap."""
+HOLES = {"cpu": 2.0, "gpu": 0.2}
+CHECKPOINTED_HOLES = {"cpu": 1.25, "gpu": 0.1}
+"""Numbers of memory lost for each number an adapted layer puts out: between its result and what is kept, three
+passing results are made and freed again, and glibc's heap has no use for most of the gaps."""
 GRADIENT = 4
 OPTIMIZER = {"adamw": 8, "paged-adamw-8bit": 2, "adafactor": 1}
 """Bytes of state for each trained weight."""
@@ -38,7 +37,7 @@ class Memory:
         runtime: interpreter and libraries, or the GPU's context.
         weights: the base model.
         trained: adapter weights, gradients and the optimizer's state.
-        activations: kept from the forward for the backward pass, with the allocator's holes.
+        activations: kept from the forward for the backward pass, and what the allocator loses between them.
         logits: scores of the whole vocabulary, their probabilities and their gradient.
     """
 
@@ -70,8 +69,7 @@ def need(config: TrainConfig, longest: int = 0, answer: int = 0) -> Memory:
     width = HALF if config.precision == "bfloat16" else 4
     vocabulary = weights.first(shape, "vocab_size") if config.task != "classify" else 0
     scored = config.batch_size * min(length, (answer or length) + 1)
-    kept, made = _activations(config, shape, tensors)
-    numbers = HOLES[kind] * kept + THROWN_AWAY[kind] * (made - kept)
+    numbers = _activations(config, shape, tensors) + _holes(config, tensors, kind)
     # The logits themselves, their logarithms of probabilities, and the gradient: the last two always in float32.
     logits = scored * vocabulary * (width + 4 + 4)
     return Memory(
@@ -139,8 +137,8 @@ def _trained(config: TrainConfig, tensors: dict[str, Tensor]) -> int:
     return count * (own + GRADIENT + OPTIMIZER[config.optimizer])
 
 
-def _activations(config: TrainConfig, shape: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[float, float]:
-    """Numbers of each token that are kept until the backward pass reaches them, and those the forward pass makes."""
+def _activations(config: TrainConfig, shape: dict[str, Any], tensors: dict[str, Tensor]) -> float:
+    """Numbers of each token that are kept until the backward pass reaches them."""
     hidden = weights.first(shape, "hidden_size", "d_model", "n_embd")
     inner = weights.first(shape, "intermediate_size", "d_ff", default=4 * hidden)
     heads = weights.first(shape, "num_attention_heads", "num_heads", "n_head", default=1)
@@ -158,7 +156,15 @@ def _activations(config: TrainConfig, shape: dict[str, Any], tensors: dict[str, 
     if not config.adapts:  # the norms learn, too
         layer += 2 * hidden
         layers = max(1, round(layers * _share(config, tensors)))
-    return hidden * layers + layer if config.checkpointing else layer * layers, layer * layers
+    return hidden * layers + layer if config.checkpointing else layer * layers
+
+
+def _holes(config: TrainConfig, tensors: dict[str, Tensor], kind: str) -> float:
+    """Numbers of each token that the allocator loses."""
+    if not config.adapts:
+        return 0.0
+    lost = CHECKPOINTED_HOLES if config.checkpointing else HOLES
+    return lost[kind] * sum(out for out, _ in adapted(config, tensors))
 
 
 def propose(config: TrainConfig, free: int, longest: int = 0, answer: int = 0) -> dict[str, Any]:
