@@ -124,3 +124,17 @@ def test_an_estimate_says_what_is_needed_and_what_would_fit(
     monkeypatch.setattr("core.models.memory.free", lambda where: report["memory"]["total"] - 1000)
     told = text("estimate", str(recipe), "--set", "batch_size=2")
     assert "does not fit; with --set batch_size=1 --set accumulation=2 it does" in told
+
+
+def test_a_checkpoint_answers_on_the_command_line(run: Path, tiny_adapters: list[Path]) -> None:
+    kept = stored.checkpoint(run, 20)
+    for file in tiny_adapters[1].iterdir():
+        (kept / file.name).write_bytes(file.read_bytes())
+
+    def answer(adapter: str) -> dict[str, Any]:
+        words = ["ask", "What is a llama?", "--adapter", adapter, "--max-new-tokens", "8", "--json"]
+        result = CliRunner().invoke(cli.app, words, catch_exceptions=False)
+        return json.loads(result.stdout)["answers"][0]
+
+    assert answer(f"{RUN}@20")["adapter"] == f"{RUN}@20"
+    assert answer(f"{RUN}@20")["text"] != answer(RUN)["text"]

@@ -121,6 +121,18 @@ def stop(experiment_id: str) -> None:
     jobs.stop(folder(experiment_id))
 
 
+def resume(experiment_id: str) -> None:
+    """Go on with a comparison that ended early, at the end of the queue: only what is missing is asked.
+
+    Raises:
+        UserError: it is running, or finished.
+    """
+    try:
+        queue.resubmit(WORKER, folder(experiment_id))
+    except jobs.IllegalTransition:
+        raise UserError("This comparison has not ended early.", "Only one that did can go on.") from None
+
+
 def delete(experiment_id: str) -> None:
     """Remove an experiment from disk.
 

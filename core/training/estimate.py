@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core import hardware
+from core.errors import UserError
 from core.models import memory
 from core.training import footprint, throughput
 from core.training.config import TrainConfig
@@ -64,3 +65,28 @@ def estimate(config: TrainConfig, rows: Rows | None = None, held: int = 0) -> Es
     proposal = {} if needed.total <= free + held else footprint.propose(config, free + held, rows.longest, rows.answer)
     steps = throughput.steps(config, rows)
     return Estimate(needed, where, free, held, proposal, steps, throughput.seconds(config, rows))
+
+
+def require(config: TrainConfig, longest: int, answer: int) -> None:
+    """Refuse a run before its first step where memory will not do, instead of being killed in the middle of it.
+
+    For a worker that has loaded the model and tokenised its rows: only what comes on top of that is asked for.
+
+    Raises:
+        UserError: what is needed, what is free, and the settings with which it would go.
+    """
+    where = hardware.device()
+    there = memory.free(where)
+    needed = footprint.need(config, longest, answer)
+    loaded = needed.runtime + needed.weights
+    if needed.total - loaded <= there:
+        return
+    changes = footprint.propose(config, there + loaded, longest, answer)
+    raise UserError(
+        "The training needs {needed} GB of memory on {where} beside the model, and {free} GB are free.",
+        "Start it with {changes}." if changes else "Choose a smaller model, or stop other programs and try again.",
+        needed=f"{(needed.total - loaded) / 1e9:.1f}",
+        free=f"{there / 1e9:.1f}",
+        where=where,
+        **({"changes": ", ".join(f"{name} = {value}" for name, value in changes.items())} if changes else {}),
+    )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core import files, jobs
+from core.errors import UserError
 from core.models import store
 from core.models.cards import ModelCard
 from core.settings import ROOT, settings
@@ -160,6 +161,19 @@ def test_the_verdict_counts_what_the_app_could_unload(config: TrainConfig, monke
     assert (told.fits, told.fits_unloaded) == (False, False)
     assert told.proposal == {"batch_size": 1, "accumulation": 2}
     json.dumps(told.as_dict())
+
+
+def test_a_worker_refuses_before_its_first_step(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = footprint.need(config, 64, 16)
+    beside = needed.total - needed.runtime - needed.weights
+    monkeypatch.setattr("core.models.memory.free", lambda where: beside)
+    estimate.require(config, 64, 16)
+    monkeypatch.setattr("core.models.memory.free", lambda where: beside - 1)
+    with pytest.raises(UserError, match="Start it with batch_size = 1, accumulation = 2"):
+        estimate.require(config, 64, 16)
+    monkeypatch.setattr("core.models.memory.free", lambda where: 0)
+    with pytest.raises(UserError, match="beside the model, and 0.0 GB are free"):
+        estimate.require(config, 64, 16)
 
 
 def test_the_rows_are_counted_as_the_model_reads_them(config: TrainConfig) -> None:
