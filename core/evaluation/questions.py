@@ -24,7 +24,7 @@ COUNT = 20
 MODEL, WORDS = "model", "words"
 LONGEST = {"en": 160, "zh": 60}  # characters of a question
 SENTENCE = {"en": (40, 400), "zh": (12, 160)}  # characters of a sentence worth asking about
-FEWEST, MOST, PIECE = 3, 4, 8  # pieces a sentence needs, pieces asked with, characters of one without spaces
+FEWEST, MOST, PIECE = 3, 3, 8  # pieces a sentence needs, pieces asked with, characters of one without spaces
 _PROMPT = {
     "en": "Text:\n{text}\n\nSentence from it: {sentence}\n\nWrite one question that this sentence answers, in the"
     " language of the text. Name what it is about. Write only the question.",
@@ -42,7 +42,10 @@ _REFERRING = re.compile(
     r"|[这该此本上][段句篇个]?(?:话|文本|文章|文|段落|句子|资料|材料)|文中|资料中|材料中|上述|根据[资材]料",
     re.IGNORECASE,
 )
-_LABEL = re.compile(r"^\s*(?:\d+\s*[.)、：:）]|[-*•]|(?:question|q|问题|问)\s*\d*\s*[:：])\s*", re.IGNORECASE)
+_QUOTED = re.compile(r"[\"“「]([^\"“”「」\n]+[?？])[\"”」]")
+_LABEL = re.compile(
+    r"^\s*(?:\d+\s*[.)、：:）]|[-*•]|(?:the )?(?:question|q|问题|问)(?: is)?\s*\d*\s*[:：])\s*", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,9 @@ def worded(pick: Pick, index: "Lexical") -> str:
 
 
 def _cleaned(said: str) -> str:
-    """The first line of what a model wrote that asks something, without number, label and quotes."""
+    """The first question within quotes, else the first line that asks something, without number, label and quotes."""
+    if quoted := _QUOTED.search(said):
+        return quoted[1].strip()
     lines = [_LABEL.sub("", line).strip().strip("\"'“”「」`*").strip() for line in said.splitlines()]
     whole = [line for line in lines if line]
     return next((line for line in whole if _ASKING.search(line)), whole[0] if whole else "")
@@ -179,8 +184,8 @@ def flaw(question: str, pick: Pick, made: Collection[str]) -> str:
 
     Returns:
         "empty", "statement" (asks nothing), "long", "language" (another than the chunk's), "refers" (to "this passage",
-        which nobody who asks has before them), "copied" (the sentence itself), "unrelated" (no content word of the
-        chunk in it), "repeated", or "".
+        which nobody who asks has before them), "copied" (the sentence itself), "unrelated" (less than half
+        of its content words are in the chunk), "repeated", or "".
     """
     bare = re.sub(r"\W+", "", question).lower()
     asked = set(terms(FUNCTION.sub(" ", question)))
@@ -193,7 +198,7 @@ def flaw(question: str, pick: Pick, made: Collection[str]) -> str:
         "copied": bare in (text := re.sub(r"\W+", "", pick.chunk).lower())
         or re.sub(r"\W+", "", pick.sentence).lower() in bare
         or (len(bare) > 20 and bare[:-3] in text),
-        "unrelated": not asked & set(terms(pick.chunk)),
+        "unrelated": 2 * len(asked & set(terms(pick.chunk))) < max(1, len(asked)),
         "repeated": question in made,
     }
     return next((reason for reason, is_so in reasons.items() if is_so), "")

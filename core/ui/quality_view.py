@@ -20,7 +20,7 @@ METRICS = {"hit@1": "hit@1", "hit@5": "hit@5", "mrr": "MRR", "ndcg@10": "nDCG@10
 SIZES, TOP_K = (60, 110, 160, 220, 330, 440), (1, 2, 3, 5, 8, 10)
 UPLOAD, SHIPPED = "upload", "shipped"
 # Stages are no arms of the 2x2 bench: shades of the knowledge base's own colour, each at least 3:1 on its background.
-SHADES = {False: ("#3B82F6", "#2563EB", "#1E40AF", "#172554"), True: ("#2563EB", "#60A5FA", "#93C5FD", "#DBEAFE")}
+SHADES = {False: ("#3B82F6", "#2563EB", "#1E40AF", "#172554"), True: ("#2563EB", "#3B82F6", "#60A5FA", "#93C5FD")}
 
 
 def evaluate(name: str) -> None:
@@ -32,7 +32,7 @@ def evaluate(name: str) -> None:
     if not found:
         st.info(t("quality.empty"), icon=":material/rule:")
         return
-    labels = {key: _label(job) for key, job in found.items()}
+    labels = {key: _label(job, found) for key, job in found.items()}
     picked = components.job_choice(t("quality.kept"), labels, current, f"quality_{name}")
     if picked != current:
         _open(picked)
@@ -44,11 +44,11 @@ def _open(job_id: str) -> None:
     st.rerun(scope="app")
 
 
-def _label(job: dict[str, Any]) -> str:
-    more = [f"n = {job['n']}", job.get("qa", "")]
-    return components.job_label(
-        job["id"], t(f"quality.kind.{job['kind']}"), job["status"], " · ".join(filter(None, more))
-    )
+def _label(job: dict[str, Any], found: dict[str, Any]) -> str:
+    asked = job.get("qa", "")
+    more = [f"n = {job['n']}", _set_label(found[asked]) if asked in found else asked]
+    kind = t(f"quality.kind.{job['kind']}")
+    return components.job_label(job["id"], kind, job["status"], " · ".join(filter(None, more)))
 
 
 def _form(name: str, found: dict[str, Any], current: str) -> None:
@@ -57,15 +57,17 @@ def _form(name: str, found: dict[str, Any], current: str) -> None:
     made = {key: job for key, job in found.items() if job["kind"] == sweep.QUESTIONS and job["status"] == jobs.FINISHED}
     labels = {SHIPPED: t("quality.shipped")} if own.is_file() else {}
     labels |= {key: _set_label(job) for key, job in made.items()} | {UPLOAD: t("quality.upload")}
-    keys = list(labels)
+    keys, kept = list(labels), st.session_state.get("quality_set", "")
+    wanted = current if current in made else kept if kept in labels else keys[0]
     chosen = st.selectbox(
         t("quality.set"),
         keys,
-        keys.index(current) if current in keys else 0,
+        keys.index(wanted),
         format_func=labels.__getitem__,
-        key=f"quality_set_{name}_{len(keys)}_{current if current in keys else ''}",
+        key=f"quality_set_{name}_{len(keys)}_{current}",
         help=t("quality.set_help"),
     )
+    st.session_state["quality_set"] = chosen
     upload = st.file_uploader(t("quality.upload_help"), ["jsonl"], key="quality_upload") if chosen == UPLOAD else None
     ready = chosen != UPLOAD or upload is not None
 
@@ -74,16 +76,20 @@ def _form(name: str, found: dict[str, Any], current: str) -> None:
             _start_upload(name, upload, how)
             return
         path = own if chosen == SHIPPED else sweep.folder(name, chosen) / "qa.jsonl"
-        _start(lambda: sweep.start(name, path, label=labels[chosen] if chosen != SHIPPED else "", **how))
+        # A set made here is called by its id, so that lists can name it in the language of whoever looks.
+        _start(lambda: sweep.start(name, path, label="" if chosen == SHIPPED else chosen, **how))
 
+    version = len(found)  # with a job more the popovers are new ones, and shut
     with st.container(horizontal=True):
         if st.button(
             t("quality.evaluate"), icon=":material/rule:", type="primary", key="quality_evaluate", disabled=not ready
         ):
             begin()
-        with st.popover(t("quality.sweep"), icon=":material/stacked_line_chart:", disabled=not ready):
+        with st.popover(
+            t("quality.sweep"), icon=":material/stacked_line_chart:", disabled=not ready, key=f"quality_p1_{version}"
+        ):
             _sweep_form(begin)
-        with st.popover(t("quality.generate"), icon=":material/quiz:"):
+        with st.popover(t("quality.generate"), icon=":material/quiz:", key=f"quality_p2_{version}"):
             _questions_form(name)
 
 
@@ -203,21 +209,23 @@ def _stages(job: dict[str, Any]) -> None:
         "score": t("knowledge.chart.score"),
     }
     table = pd.DataFrame(
-        [
-            {t("quality.columns.stage"): labels[stage], **_wide(scores, [m for m in scores if m != "n"])}
-            for stage, scores in stages.items()
-        ]
+        [{t("quality.columns.stage"): labels[stage], **_wide(scores, list(scores))} for stage, scores in stages.items()]
     )
     figure = charts.stage_scores(stages, list(METRICS), labels, SHADES[theme.is_dark()][-len(stages) :], theme.ink())
     components.chart(figure, table, f"retrieval-scores-{job['id']}")
     tokens = " · ".join(f"top {k}: {figure['mean']:.0f}" for k, figure in point["tokens"].items())
     st.caption(t("quality.cost", chunks=point["chunks"], tokens=tokens, ms=f"{point['ms']:.0f}"))
-    st.dataframe(table, hide_index=True)
+    rows = [{t("quality.columns.stage"): labels[s], **_short(v, list(v))} for s, v in stages.items()]
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
 
 
 def _wide(scores: dict[str, dict[str, float]], metrics: list[str]) -> dict[str, float]:
     parts = {"mean": "", "low": " low", "high": " high"}
     return {f"{METRICS.get(m, m)}{word}": scores[m][part] for m in metrics for part, word in parts.items()}
+
+
+def _short(scores: dict[str, dict[str, float]], metrics: list[str]) -> dict[str, str]:
+    return {METRICS.get(m, m): f"{(f := scores[m])['mean']:.3f} [{f['low']:.3f}, {f['high']:.3f}]" for m in metrics}
 
 
 def _sweep(job: dict[str, Any]) -> None:
@@ -227,24 +235,24 @@ def _sweep(job: dict[str, Any]) -> None:
     labels = {key: t(f"quality.chart.{key}") for key in ("title", "size", "score")} | METRICS
     labels |= {hit: hit for hit in hits}
     labels["subtitle"] = t("quality.chart.subtitle", n=job["n"], overlap=job["points"][0]["overlap"])
-    rows = [
-        {
-            t("quality.columns.size"): point["size"],
-            t("quality.columns.chunks"): point["chunks"],
-            **_wide(point["figures"], [*hits, "mrr", "ndcg@10"]),
-            **{t("quality.columns.tokens", k=k): figure["mean"] for k, figure in point["tokens"].items()},
-            t("quality.columns.ms"): point["ms"],
-        }
-        for point in points
-    ]
-    table = pd.DataFrame(rows)
+    shown = [*hits, "mrr", "ndcg@10"]
+    table = pd.DataFrame([_row(point, _wide(point["figures"], shown)) for point in points])
     figure = charts.sweep(points, [*hits, "mrr"], labels, theme.arm_colors()["base_rag"], theme.ink())
     components.chart(figure, table, f"sweep-{job['id']}")
     best = max(points, key=lambda point: point["figures"]["mrr"]["mean"])
-    mrr, k = best["figures"]["mrr"], str(job["top_k"][-1])
-    interval = f"{mrr['mean']:.3f} [{mrr['low']:.3f}, {mrr['high']:.3f}]"
-    st.caption(t("quality.best", size=best["size"], mrr=interval, k=k, tokens=f"{best['tokens'][k]['mean']:.0f}"))
-    st.dataframe(table, hide_index=True)
+    k, mrr = str(job["top_k"][-1]), _short(best["figures"], ["mrr"])["MRR"]
+    st.caption(t("quality.best", size=best["size"], mrr=mrr, k=k, tokens=f"{best['tokens'][k]['mean']:.0f}"))
+    st.dataframe(pd.DataFrame([_row(point, _short(point["figures"], shown)) for point in points]), hide_index=True)
+
+
+def _row(point: dict[str, Any], figures: dict[str, Any]) -> dict[str, Any]:
+    return {
+        t("quality.columns.size"): point["size"],
+        t("quality.columns.chunks"): point["chunks"],
+        **figures,
+        **{t("quality.columns.tokens", k=k): figure["mean"] for k, figure in point["tokens"].items()},
+        t("quality.columns.ms"): point["ms"],
+    }
 
 
 def _questions(job: dict[str, Any]) -> None:

@@ -66,6 +66,20 @@ def test_a_model_asks_in_its_languages_and_words_stand_in_where_it_cannot(base: 
     assert summary(rows) == {"n": 4, "model": 2, "words": 2, "refused": {"refers": 1}}
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "What does it do?",
+        "1. What does it do?",
+        "Question: What does it do?",
+        'Sure! Here is one:\n"What does it do?"',
+        'The question is: "What does it do?"',
+    ],
+)
+def test_a_models_chatter_around_its_question_is_left_out(said: str) -> None:
+    assert questions._cleaned(said) == "What does it do?"
+
+
 PICK = Pick("owl.md", 0, 0, "The barn owl hunts voles at night.", "Owls\n\nThe barn owl hunts voles at night.")
 WIDE = Pick("塔.md", 0, 0, "广州塔建成于二〇一〇年。", "广州塔建成于二〇一〇年。塔身高四百五十四米。")
 
@@ -85,6 +99,7 @@ WIDE = Pick("塔.md", 0, 0, "广州塔建成于二〇一〇年。", "广州塔�
         ("这段话里的广州塔有多高？", WIDE, "refers"),
         ("文中说广州塔有多高？", WIDE, "refers"),
         ("What does a fish eat?", PICK, "unrelated"),
+        ("What would be the best way to train an owl to fetch letters?", PICK, "unrelated"),
         ("How tall is 广州塔 in the city of Guangzhou?", WIDE, "language"),
         ("猫头鹰捕食什么？", PICK, "language"),
         ("What does the owl hunt " + "at night " * 30 + "?", PICK, "long"),
