@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from core.training.data import checks
 from tests.helpers.written_sets import DATASETS, load_make, read
 
 SETS = {  # rows of train and test, and the columns
@@ -55,3 +56,13 @@ def test_it_is_small_and_described_in_both_languages(name: str) -> None:
     assert sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) < 500_000
     about = (folder / "README.md").read_text(encoding="utf-8")
     assert "Apache-2.0" in about and "## 中文" in about and "python make.py" in about
+
+
+@each_set
+def test_the_reader_knows_its_layout_and_finds_nothing_wrong(name: str) -> None:
+    layouts = {"input": "pair", "text": "label" if "label" in SETS[name][2] else "text"}
+    first, *_ = SETS[name][2]
+    for split in ("train", "test"):
+        found = checks.inspect(f"{split}.jsonl", (DATASETS / name / f"{split}.jsonl").read_bytes(), near=False)
+        assert found.mapping is not None and found.mapping.layout == layouts.get(first, first)
+        assert not found.report.problems, found.report.counts
