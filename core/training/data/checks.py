@@ -12,7 +12,7 @@ from core.training.data import cells, columns, formats
 from core.training.data.columns import Mapping, Row
 from core.training.data.formats import Table
 from core.training.data.problems import DROP, FIXES, MAY, MUST, STRIP, TO_TEXT, Problem, Report
-from core.training.examples import examples
+from core.training.examples import examples_for
 
 _ALIKE = 0.7  # of every part of two rows, for them to be near duplicates
 
@@ -90,7 +90,7 @@ def check(
             good[number] = build(mapping, row, FIXES)
     problems += _duplicates(good, near)
     problems += _rare_labels(good, mapping) if mapping.kind == columns.LABEL else []
-    if tokenizer is not None and max_length and mapping.kind != columns.LABEL:
+    if tokenizer is not None and max_length:
         problems += _too_long(good, tokenizer, max_length, learn)
     return Report(len(table.rows), sorted(problems, key=lambda problem: problem.row))
 
@@ -118,16 +118,16 @@ def clean(
         dropped = any(problem.fix == DROP and DROP in fixes for problem in by_row[number])
         if dropped or any({problem.severity, problem.reason} & set(skip) for problem in left):
             continue
-        if any(problem.severity == MUST for problem in left):
-            raise _refusal(report)
+        if bad := next((problem for problem in left if problem.severity == MUST), None):
+            raise _refusal(report, bad)
         rows.append(build(mapping, row, fixes))
     if not rows:
         raise _refusal(report)
     return rows
 
 
-def _refusal(report: Report) -> UserError:
-    first = next(iter(report.must_fix), None)
+def _refusal(report: Report, first: Problem | None = None) -> UserError:
+    first = first or next(iter(report.must_fix), None)
     if first is None:
         return UserError("No row is left to train on.", "Leave fewer rows out, or add some.")
     if first.row == 0:
@@ -196,12 +196,15 @@ def _rare_labels(good: dict[int, Row], mapping: Mapping) -> Iterator[Problem]:
 
 
 def _too_long(good: dict[int, Row], tokenizer: Any, max_length: int, learn: str) -> Iterator[Problem]:
-    around = len(encode(tokenizer, [{"role": "user", "content": "x"}])) + 8  # tokens of the template about a turn
+    task = "classify" if any("label" in row for row in good.values()) else "causal"
+    # Tokens that a template puts about a turn, or a tokenizer about a text.
+    around = 8 + (len(encode(tokenizer, [{"role": "user", "content": "x"}])) if task == "causal" else 0)
     for number, row in good.items():
         said = parts(row)
         # A token is a byte at least, so most rows need not be tokenized to be known to fit.
         if sum(len(part.encode()) + around for part in said) <= max_length:
             continue
-        tokens = max(len(made["input_ids"]) for made in examples(tokenizer, row, 10**9, learn))
+        made = examples_for(task, tokenizer, row, 10**9, learn, [row.get("label", "")])
+        tokens = max(len(one["input_ids"]) for one in made)
         if tokens > max_length:
             yield Problem(number, "", "too_long", values={"tokens": tokens, "limit": max_length})

@@ -85,6 +85,11 @@ def test_too_long_rows_are_those_whose_tokens_do_not_fit(tokenizer: Any) -> None
     assert [p.row for p in problems if p.reason == "too_long"] == expected
     assert all(p.severity == MAY for p in problems)
     assert f"{lengths[-1]} tokens; {limit} fit" in problems[-1].words
+    labelled = [{"text": row["input"], "label": "ab"[n % 2]} for n, row in enumerate(rows)]
+    lengths = [len(tokenizer(row["text"])["input_ids"]) for row in labelled]
+    problems = inspect_table(Table(labelled), tokenizer=tokenizer, max_length=limit).report.problems
+    expected = [n for n, length in enumerate(lengths, 1) if length > limit]
+    assert [p.row for p in problems if p.reason == "too_long"] == expected != []
 
 
 def test_bad_rows_are_left_out_or_stop() -> None:
@@ -94,6 +99,9 @@ def test_bad_rows_are_left_out_or_stop() -> None:
     assert inspection.rows(fixes=()) == [*pairs(3), pairs(3)[0]]
     with pytest.raises(UserError, match=r"Row 4, output: missing \(2 to be fixed in all\)"):
         inspection.rows(skip=())
+    fixable_first = [{"input": 5, "output": "five"}, *pairs(2), {"input": "x"}]
+    with pytest.raises(UserError, match="Row 4, output: missing"):
+        inspect_table(Table(fixable_first)).rows(skip=())
     with pytest.raises(UserError, match="Row 1, output: missing"):
         inspect_table(Table([{"input": "x", "output": None}])).rows()
     assert inspection.rows(skip=(MUST, "wrong_type")) == [*pairs(3), {"input": "5", "output": "five"}]
