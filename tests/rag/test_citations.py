@@ -65,11 +65,11 @@ def test_without_passages_nothing_is_supported() -> None:
 
 @pytest.mark.embedded
 def test_a_chinese_answer_is_held_against_the_passages_sentence_by_sentence(embedded: Path) -> None:
-    answer = "广州大学是位于广东省广州市的综合性大学。它成立于1895年，位于北京！\n学校实行广东省和广州市共建的管理体制；"
+    answer = "广州大学是位于广东省广州市的综合性大学。它成立于1895年，位于北京！\n学校实行广东省和广州市共建的体制；"
     found = citations.cite(answer, [LLAMA, GUANGZHOU])
     assert [answer[cited.start : cited.end].strip() for cited in found] == [
         "广州大学是位于广东省广州市的综合性大学。",
         "它成立于1895年，位于北京！",
-        "学校实行广东省和广州市共建的管理体制；",
+        "学校实行广东省和广州市共建的体制；",
     ]
     assert [cited.passage for cited in found] == [1, None, 1]
