@@ -220,7 +220,8 @@ def sweep(
     """
     figure = _figure(labels["title"], labels["subtitle"], 420)
     sizes = [point["size"] for point in points]
-    step = 0.012 * (max(sizes) - min(sizes) or 100)  # whiskers stand side by side
+    span = max(sizes) - min(sizes) or 100
+    step = 0.012 * span  # whiskers stand side by side
     looks = [("circle", "solid"), ("square", "dash"), ("diamond", "dot"), ("triangle-up", "dashdot")]
     for number, metric in enumerate(metrics):
         figures = [point["figures"][metric] for point in points]
@@ -248,7 +249,8 @@ def sweep(
             cliponaxis=False,
         )
     figure.update_layout(hovermode="closest")
-    figure.update_xaxes(title=labels["size"], tickvals=sizes, gridcolor=GRID, fixedrange=True)
+    ends = [min(sizes) - 0.1 * span, max(sizes) + 0.1 * span]
+    figure.update_xaxes(title=labels["size"], tickvals=sizes, range=ends, gridcolor=GRID, fixedrange=True)
     figure.update_yaxes(title=labels["score"], range=[0, 1.04], gridcolor=GRID, fixedrange=True)
     return figure
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core import charts as figures
 from core import files, jobs
 from core.evaluation import sweep, sweep_worker
 from core.models.cards import ModelCard
@@ -83,3 +84,20 @@ def test_a_job_that_was_interrupted_can_be_gone_on_with() -> None:
     app = opened()
     pressed(app, "quality_resume")
     assert sweep.listing("kb")[0]["status"] == jobs.FINISHED
+
+
+def test_the_sweeps_chart_has_each_figure_with_its_whiskers_side_by_side() -> None:
+    def point(size: int, mean: float) -> dict[str, Any]:
+        return {"size": size, "figures": {m: {"mean": mean, "low": mean - 0.2, "high": mean + 0.1} for m in metrics}}
+
+    metrics = ["hit@1", "hit@3", "mrr"]
+    labels = {key: key for key in ("title", "subtitle", "size", "score", *metrics)}
+    drawn = figures.sweep([point(110, 0.5), point(220, 0.75)], metrics, labels, "#2563EB", "#111827")
+    assert [line.name for line in drawn.data] == metrics
+    for line in drawn.data:
+        assert list(line.y) == [0.5, 0.75]
+        assert [*line.error_y.array, *line.error_y.arrayminus] == pytest.approx([0.1, 0.1, 0.2, 0.2])
+    assert len({line.x[0] for line in drawn.data}) == 3 and drawn.data[1].x[0] == 110
+    assert len({(line.marker.symbol, line.line.dash) for line in drawn.data}) == 3
+    alone = figures.sweep([point(60, 1.0)], metrics, labels, "#2563EB", "#111827")
+    assert alone.layout.xaxis.range[0] < 60 < alone.layout.xaxis.range[1]
