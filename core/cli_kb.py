@@ -193,7 +193,7 @@ def kb_search(
 def kb_eval(name: str, qa: Path, as_json: Json = False) -> None:
     """Hit rates, MRR and nDCG@10 of each stage of retrieval, on rows {"question", "source"}.
 
-    With the place of the answer, "start" and "end" (characters of the document), a hit is a chunk that holds half of it.
+    With the place of the answer, "start" and "end" (characters of the document), a hit is a chunk holding half of it.
     """
     from core.evaluation import retrieval
 

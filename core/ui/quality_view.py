@@ -241,7 +241,12 @@ def _sweep(job: dict[str, Any]) -> None:
     components.chart(figure, table, f"sweep-{job['id']}")
     best = max(points, key=lambda point: point["figures"]["mrr"]["mean"])
     k, mrr = str(job["top_k"][-1]), _short(best["figures"], ["mrr"])["MRR"]
-    st.caption(t("quality.best", size=best["size"], mrr=mrr, k=k, tokens=f"{best['tokens'][k]['mean']:.0f}"))
+    tied = len(points) > 1 and len({point["figures"]["mrr"]["mean"] for point in points}) == 1
+    st.caption(
+        t("quality.same", mrr=mrr)
+        if tied
+        else t("quality.best", size=best["size"], mrr=mrr, k=k, tokens=f"{best['tokens'][k]['mean']:.0f}")
+    )
     st.dataframe(pd.DataFrame([_row(point, _short(point["figures"], shown)) for point in points]), hide_index=True)
 
 
