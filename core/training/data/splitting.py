@@ -1,7 +1,7 @@
 """Train and test rows: by a seed, labels in proportion, what is alike on one side; and what leaked all the same."""
 
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -101,22 +101,26 @@ def leaks(train: Sequence[Row], test: Sequence[Row], contained: float = CONTAINE
     n-grams that many test rows share (a prompt around every question) count for nothing. Time grows with the
     characters of both sides, not with their product.
     """
+    if not test:
+        return []
     hashes = [shingles(question(row)) for row in test]
-    everywhere = Counter(int(value) for found in hashes for value in found)
-    common = max(10, len(test) // 20)
-    telling = [[int(value) for value in found if everywhere[int(value)] <= common] for found in hashes]
-    index: defaultdict[int, list[int]] = defaultdict(list)
-    for number, found in enumerate(telling):
-        for value in found:
-            index[value].append(number)
-    known = np.array(sorted(index), np.uint64)
-    best: dict[int, Leak] = {}
-    for place, row in enumerate(train):
-        met: Counter[int] = Counter()
-        for value in np.intersect1d(shingles(question(row)), known, assume_unique=True):
-            met.update(index[int(value)])
-        for number, count in met.items():
-            leak = Leak(number, place, round(count / len(telling[number]), 4))
-            if leak.share >= contained and (number not in best or leak.share > best[number].share):
-                best[number] = leak
+    grams, owners = np.concatenate(hashes), np.repeat(np.arange(len(test)), [len(found) for found in hashes])
+    _, places, everywhere = np.unique(grams, return_inverse=True, return_counts=True)
+    telling = everywhere[places] <= max(10, len(test) // 20)
+    order = np.argsort(grams[telling], kind="stable")
+    owners = owners[telling][order]
+    known, starts, counts = np.unique(grams[telling][order], return_index=True, return_counts=True)
+    sizes = np.bincount(owners, minlength=len(test))
+    first = {question(row).strip(): place for place, row in reversed(list(enumerate(train)))}
+    asked = {number: question(row).strip() for number, row in enumerate(test)}
+    best = {number: Leak(number, first[text], 1.0) for number, text in asked.items() if text in first}
+    for place, row in enumerate(train if len(known) else ()):
+        own = shingles(question(row))
+        hits = np.searchsorted(known, own)
+        hits = hits[known[np.minimum(hits, len(known) - 1)] == own]
+        runs = [owners[starts[hit] : starts[hit] + counts[hit]] for hit in hits]
+        for number, met in zip(*np.unique(np.concatenate(runs or [owners[:0]]), return_counts=True), strict=True):
+            leak = Leak(int(number), place, round(float(met / sizes[number]), 4))
+            if leak.share >= contained and (leak.test not in best or leak.share > best[leak.test].share):
+                best[leak.test] = leak
     return [best[number] for number in sorted(best)]

@@ -103,4 +103,6 @@ def test_a_prompt_around_every_question_is_no_leak() -> None:
     frame = "Please read this carefully and answer in one short sentence: "
     rows = [{"input": frame + text, "output": "x"} for text in sentences(100, 21, 8)]
     assert leaks(rows[:50], rows[50:]) == []
+    short = [{"input": "你好", "output": str(n)} for n in range(40)]
+    assert [(leak.test, leak.train, leak.share) for leak in leaks(short[:3], short)] == [(n, 0, 1.0) for n in range(40)]
     assert leaks([], rows) == leaks(rows, []) == []
