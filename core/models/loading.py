@@ -23,10 +23,13 @@ _LOCAL = {"trust_remote_code": False, "local_files_only": True}
 device = placement.device
 
 
-def load_generator(card: ModelCard, progress: Progress = lambda step, share: None) -> tuple[Any, Any]:
+def load_generator(card: ModelCard, progress: Progress = lambda step, share: None, bits: int = 0) -> tuple[Any, Any]:
     """Load a model that writes (causal, or an encoder with a decoder) and its tokenizer.
 
     An embedded model is fetched first where it is not here.
+
+    Args:
+        bits: 4 or 8: its linear layers are quantized to so many by bitsandbytes, for training an adapter (QLoRA).
 
     Returns:
         (model in eval mode; tokenizer with a chat template and a pad token, padding on the side the model needs).
@@ -40,7 +43,7 @@ def load_generator(card: ModelCard, progress: Progress = lambda step, share: Non
 
         auto = transformers.AutoModelForSeq2SeqLM if card.task == "seq2seq" else transformers.AutoModelForCausalLM
         tokenizer = load_tokenizer(folder, card)
-        return _model(auto, folder, card), tokenizer
+        return _model(auto, folder, card, **_quantized(bits)), tokenizer
 
 
 def load_classifier(card: ModelCard, progress: Progress = lambda step, share: None) -> tuple[Any, Any]:
@@ -61,6 +64,7 @@ def load_classifier(card: ModelCard, progress: Progress = lambda step, share: No
         labels: dict[str, Any] = {}
         if card.labels:
             labels = {"id2label": dict(enumerate(card.labels)), "label2id": {v: k for k, v in enumerate(card.labels)}}
+            labels["ignore_mismatched_sizes"] = True  # a checkpoint's layer for other labels gives way to a new one
         tokenizer = AutoTokenizer.from_pretrained(folder, **_LOCAL)
         return _model(AutoModelForSequenceClassification, folder, card, **labels), tokenizer
 
@@ -175,10 +179,27 @@ def _dtype(card: ModelCard, where: str) -> Any:
 def _model(auto: Any, folder: Path, card: ModelCard, **more: Any) -> Any:
     """Weights are mapped from the file and go to their device one by one: no second copy in main memory."""
     _register(card)
-    where = memory.place(card)
+    # The estimate is of unquantized weights.
+    where = placement.device() if "quantization_config" in more else memory.place(card)
     dtype = _dtype(card, placement.device())
     model = auto.from_pretrained(folder, dtype=dtype, device_map=where, use_safetensors=True, **_LOCAL, **more)
     return model.eval()
+
+
+def _quantized(bits: int) -> dict[str, Any]:
+    import torch
+
+    if not bits:
+        return {}
+    from transformers import BitsAndBytesConfig
+
+    compute = torch.bfloat16 if placement.device().startswith("cuda") else torch.float32
+    four = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
+    return {
+        "quantization_config": BitsAndBytesConfig(**four, bnb_4bit_compute_dtype=compute)
+        if bits == 4
+        else BitsAndBytesConfig(load_in_8bit=True)
+    }
 
 
 def _small(card: ModelCard) -> tuple[str, dict[str, Any]]:

@@ -33,6 +33,20 @@ def dtype(card: ModelCard, where: str) -> str:
     return "bfloat16" if native else "float16"
 
 
+def multiplies_bfloat16(where: str) -> bool:
+    """Whether a device multiplies bfloat16 itself: one that only imitates it is slower than in float32.
+
+    Not measured but asked, so that a job gone on with after a kill is computed as it was begun, however busy the
+    machine is.
+    """
+    import torch
+
+    if where.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    able = torch.cpu.get_capabilities() if where == "cpu" else {}
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+
+
 def release() -> None:
     """Give the memory of models nobody holds any more back to the machine, the GPU's included."""
     gc.collect()

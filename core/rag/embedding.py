@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.models import IMPORTING, cards, loading, store
+from core.models import IMPORTING, cards, loading, placement, store
 from core.rag import vector_cache
 
 if TYPE_CHECKING:
@@ -34,19 +34,7 @@ _LOCK = threading.Lock()
 @lru_cache(maxsize=1)
 def _embedder(name: str) -> Any:
     model = loading.load_embedder(cards.card(name))
-    return _in_bfloat16(model) if model.device.type == "cpu" and _multiplies_bfloat16() else model
-
-
-def _multiplies_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 itself; those that only imitate it are slower than in float32.
-
-    Not measured but asked: an index gone on with after a kill must be computed as it was begun, however busy the
-    machine is.
-    """
-    import torch
-
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+    return _in_bfloat16(model) if model.device.type == "cpu" and placement.multiplies_bfloat16("cpu") else model
 
 
 def _in_bfloat16(model: Any) -> Any:
@@ -116,7 +104,7 @@ def embed(
             return np.zeros((0, _embedder(name).get_embedding_dimension()), np.float32)
     if kind != "passage":
         return _fresh(texts, kind, name, progress)
-    keys = vector_cache.keys(name, kind, texts, "bfloat16" if _multiplies_bfloat16() else "float32")
+    keys = vector_cache.keys(name, kind, texts, "bfloat16" if placement.multiplies_bfloat16("cpu") else "float32")
     known = vector_cache.get(keys)
     # Every new text once, however often it is among them.
     new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
