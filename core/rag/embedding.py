@@ -1,8 +1,8 @@
 """Texts → vectors, by an embedding model of the catalog; one model in memory, one caller at a time.
 
 A passage's vector depends on the passage and the model alone, not on what is embedded beside it, so that an index
-built in two sittings is the one built at once: on a CPU every batch of passages has one of a few shapes (texts in
-batches of four, sorted by length and padded to a multiple of 32 tokens), because rounding changes with the shape.
+built in two sittings is the one built at once: on a CPU every batch of passages has one of a few shapes (sorted
+by length, padded to a multiple of 32 tokens, as many texts as make 256), because rounding changes with the shape.
 Passages are looked up by their hash first: what was embedded once is not embedded again.
 """
 
@@ -19,7 +19,8 @@ from core.rag import vector_cache
 if TYPE_CHECKING:
     import numpy as np
 
-BATCH = {"cpu": 4, "gpu": 64}  # on a CPU four are as fast as more, and fewer rows only fill up
+BATCH = 64  # texts at once on a GPU
+TOKENS = 256  # at once on a CPU: more are no faster, and with fewer texts in a batch fewer rows only fill it up
 STEP = 32  # tokens
 APART = 16  # tokens of a passage for its prompt and the special ones
 COSINE = 0.995  # to float32: what a faster way of computing must keep
@@ -27,7 +28,7 @@ SAMPLES = [
     "Retrieval finds the passages that an answer may rest on, before a word of it is written.",
     "广州塔位于广州市海珠区，塔身主体高四百五十四米，二〇一〇年九月建成。",
 ]
-KEEP = 64  # batches between two writes to the cache: about ten seconds of work that a kill can cost
+KEEP = 200  # batches between two writes to the cache: about ten seconds of work that a kill can cost
 _LOCK = threading.Lock()
 
 
@@ -160,14 +161,14 @@ def _batches(texts: Sequence[str], kind: str, encoder: Any) -> Iterator[tuple[li
     limit = encoder.max_seq_length or 512
     ids = encoder.tokenizer([prompt + text for text in texts], truncation=True, max_length=limit)["input_ids"]
     lengths = [min(limit, -(-len(row) // STEP) * STEP) for row in ids]
-    size = BATCH["cpu" if encoder.device.type == "cpu" else "gpu"]
-    fill = size if kind == "passage" and encoder.device.type == "cpu" else 0
+    on_cpu = encoder.device.type == "cpu"
     order = sorted(range(len(texts)), key=lambda place: (-lengths[place], place))
     start = 0
     while start < len(order):
         length = lengths[order[start]]
+        size = max(1, TOKENS // length) if on_cpu else BATCH
         places = [place for place in order[start : start + size] if lengths[place] == length]
-        yield places, length, fill
+        yield places, length, size if on_cpu and kind == "passage" else 0
         start += len(places)
 
 
