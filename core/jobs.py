@@ -54,7 +54,8 @@ _mine: set[Path] = set()
 
 
 def create(folder: Path, status: str = STARTING, **state: Any) -> None:
-    """Give a job folder its first state: starting, or queued where it waits for a device."""
+    """Give a job folder its first state: starting, or queued where it waits for a device. Stops of before are over."""
+    (folder / "stop").unlink(missing_ok=True)
     files.write_json(folder / "state.json", {"status": status, "created": time.time(), **state})
 
 

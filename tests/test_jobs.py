@@ -257,3 +257,11 @@ def test_a_full_disk_still_takes_the_last_word(workers: Jobs, monkeypatch: pytes
 )
 def test_reasons_are_told_in_words(error: Exception, words: str) -> None:
     assert sentence(jobs.in_words(error).as_dict()).startswith(words)
+
+
+def test_a_job_created_again_knows_nothing_of_an_earlier_stop(workers: Jobs) -> None:
+    folder = workers.make("silent")
+    jobs.stop(folder)
+    assert status(folder) == jobs.STOPPING
+    jobs.create(folder)
+    assert status(folder) == jobs.STARTING
