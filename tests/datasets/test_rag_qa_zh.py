@@ -42,7 +42,7 @@ def rows(splits: dict[str, list[Row]]) -> list[Row]:
 def test_the_files_are_what_the_script_makes(make: ModuleType, splits: dict[str, list[Row]]) -> None:
     train, test = make.build()
     assert splits == {"train": train, "test": test}
-    assert (len(train), len(test)) == (6000, 300)
+    assert (len(train), len(test)) == (6500, 300)
 
 
 def test_an_answer_is_one_span_of_the_passage_or_the_refusal(make: ModuleType, rows: list[Row]) -> None:

@@ -24,12 +24,15 @@ sys.path.insert(0, str(HERE))
 from generators import Words  # noqa: E402 (a neighbour, found wherever the script is started from)
 
 REFUSAL = "文中没有提到。"
-UNANSWERABLE = 0.11  # share of rows whose passage does not say
+UNANSWERABLE = 0.12  # share of rows whose passage does not say
 OTHER_SUBJECT = 0.2  # share of those that ask about somebody else, rather than about a sentence left out
+MOST = 400  # characters of a passage at most
 DISTRACTED = 0.3  # share of passages that also speak of another subject
 PER_PASSAGE = (1, 1, 2, 2, 3)  # how many questions a passage gets
 QUESTIONS = sum(PER_PASSAGE) / len(PER_PASSAGE)
-LONGER = 1.0  # the chance of a question grows with this power of its answer's length
+LONGER = 1.6  # the chance of a question grows with this power of its answer's length
+LONG = 12  # a frame whose answers are longer than this on average ...
+TURNS = 6  # ... is drawn so many times as often: real questions ask for whole clauses too
 LENGTHS = (60, 260, 150)  # characters of a passage before a distractor: least, most, mode
 
 
@@ -196,15 +199,22 @@ def unanswerable(rng, filled, kept, context, other, row) -> list[dict]:
     return [row(rng.choice(asked)[0], REFUSAL, False)] if asked else []
 
 
+def asks_for_clauses(rng: Random, frame: Frame) -> bool:
+    """Whether the frame's answers are long, by one filling of it."""
+    lengths = [len(answer) for _, _, answer in fill(rng, frame).asked]
+    return sum(lengths) / len(lengths) > LONG
+
+
 def build_split(rng: Random, frames: list[Frame], size: int) -> list[dict]:
-    """So many rows, the frames taking turns, none twice."""
+    """So many rows, the frames taking turns, those with long answers more of them, none twice."""
+    turns = [frame for frame in frames for _ in range(TURNS if asks_for_clauses(rng, frame) else 1)]
     rows: list[dict] = []
     seen = set()
     while len(rows) < size:
-        for frame in frames:
+        for frame in turns:
             for row in rows_of(rng, frame, frames):
                 key = row["context"], row["question"]
-                if key not in seen:
+                if key not in seen and len(row["context"]) <= MOST:
                     seen.add(key)
                     rows.append(row)
     rows = rows[:size]
@@ -212,7 +222,7 @@ def build_split(rng: Random, frames: list[Frame], size: int) -> list[dict]:
     return rows
 
 
-def build(seed: int = 2024, train: int = 6000, test: int = 300) -> tuple[list[dict], list[dict]]:
+def build(seed: int = 2024, train: int = 6500, test: int = 300) -> tuple[list[dict], list[dict]]:
     """The rows of train and of test."""
     frames = read_frames()
     learnt = build_split(Random(seed), [f for f in frames if not f.test], train)
