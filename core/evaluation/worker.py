@@ -37,11 +37,12 @@ def run(folder: Path, inputs: dict[str, Any]) -> None:
     done = {row for row, count in asked_before.items() if count == len(arms)}
     order = sorted(set(range(len(rows))) - done, key=lambda number: len(rows[number]["input"]))
     engine, options = Engine(), Options(max_new_tokens=_answer_length(inputs))
+    tags = cards.card(inputs["model"]).source_tags
     per_batch = max(1, BATCH // len(arms))
     began = time.time()
     for first in range(0, len(order), per_batch):
         numbers = order[first : first + per_batch]
-        requests = [_request(rows[number], arm) for number in numbers for arm in arms]
+        requests = [_request(rows[number], arm, tags) for number in numbers for arm in arms]
         generation = engine.submit(inputs["model"], requests, options)
         answers = _finish(folder, generation)
         pairs = [(number, arm) for number in numbers for arm in arms]
@@ -75,9 +76,11 @@ def _answer_length(inputs: dict[str, Any]) -> int:
     return max(32, min(1024, longest * 5 // 4))
 
 
-def _request(row: dict[str, Any], arm: dict[str, Any]) -> Request:
-    passages = [passage["text"] for passage in row.get("passages", [])] if arm["rag"] else []
-    return Request(prompts.conversation(prompts.with_context(row["input"], passages)), as_arm(arm).adapter_path)
+def _request(row: dict[str, Any], arm: dict[str, Any], tags: bool) -> Request:
+    """The row as Chat would ask it of this arm."""
+    passages = row.get("passages", []) if arm["rag"] else []
+    asked = prompts.with_context(row["input"], prompts.reading(row["input"], passages, tags))
+    return Request(prompts.conversation(asked), as_arm(arm).adapter_path)
 
 
 def _line(number: int, arm: dict[str, Any], answer: Answer, reference: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Comparisons end to end on a tiny model: frozen inputs, a worker that does not repeat itself, results as promised."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
@@ -15,8 +16,8 @@ from core.evaluation.statistics import contrast, interval
 from core.models.cards import ModelCard
 from core.settings import settings
 from core.training import config as configs
-from core.training.data import datasets
 from core.training.config import TrainConfig
+from core.training.data import datasets
 from tests.helpers import training
 from tests.helpers.isolation import add_card, data_dir
 
@@ -209,7 +210,8 @@ def test_passages_are_retrieved_first_and_read_by_the_arms_with_a_knowledge_base
     from core.rag import knowledge
 
     (tmp_path / "docs").mkdir()
-    text = "# Animals\n\nA llama carries loads.\n\n# Foxes\n\nA fox does not."
+    asked = [json.loads(line)["input"] for line in dataset(tmp_path).read_text("utf-8").splitlines()]
+    text = "\n\n".join(f"# {number}\n\n{question}" for number, question in enumerate(asked))
     (tmp_path / "docs" / "a.md").write_text(text, "utf-8")
     knowledge.build("animals", [tmp_path / "docs"])
     launched: list[Path] = []
@@ -220,6 +222,10 @@ def test_passages_are_retrieved_first_and_read_by_the_arms_with_a_knowledge_base
     assert [experiments.arm_name(arm) for arm in inputs["arms"]] == ["base", "base+kb"]
     assert len(inputs["rows"]) == 2
     assert all(len(row["passages"]) == tiny_card.passages for row in inputs["rows"])
-    without, with_kb = (worker._request(inputs["rows"][0], arm).messages[0]["content"] for arm in inputs["arms"])
-    assert without == inputs["rows"][0]["input"]
-    assert all(passage["text"] in with_kb for passage in inputs["rows"][0]["passages"])
+    for tags in (False, True):  # as the model's card has it, like in Chat
+        without, with_kb = (
+            worker._request(inputs["rows"][0], arm, tags).messages[0]["content"] for arm in inputs["arms"]
+        )
+        assert without == inputs["rows"][0]["input"]
+        assert all(passage["text"] in with_kb for passage in inputs["rows"][0]["passages"])
+        assert ("【1】a.md" in with_kb) is tags
