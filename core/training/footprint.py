@@ -37,7 +37,8 @@ class Memory:
         runtime: interpreter and libraries, or the GPU's context.
         weights: the base model.
         trained: adapter weights, gradients and the optimizer's state.
-        activations: kept from the forward for the backward pass, and what the allocator loses between them.
+        activations: kept from the forward for the backward pass, and what the allocator loses between them; with
+            autocast also the weights' copies in bfloat16.
         logits: scores of the whole vocabulary, their probabilities and their gradient.
     """
 
@@ -66,23 +67,48 @@ def need(config: TrainConfig, longest: int = 0, answer: int = 0) -> Memory:
     kind = "cpu" if where == "cpu" else "gpu"
     length = longest or config.max_length
     tokens = config.batch_size * length
-    width = HALF if config.precision == "bfloat16" else 4
+    width = _width(config)
     vocabulary = weights.first(shape, "vocab_size") if config.task != "classify" else 0
     scored = config.batch_size * min(length, (answer or length) + 1)
-    numbers = _activations(config, shape, tensors) + _holes(config, tensors, kind)
+    kept = _activations(config, shape, tensors, width) + _holes(config, tensors, kind) * width
     # The logits themselves, their logarithms of probabilities, and the gradient: the last two always in float32.
     logits = scored * vocabulary * (width + 4 + 4)
     return Memory(
         RUNTIME[kind],
         _base(config, card, tensors, where),
         _trained(config, tensors),
-        int(tokens * width * numbers),
+        int(tokens * kept) + _casts(config, card, tensors, width, where),
         logits,
     )
 
 
+def _width(config: TrainConfig) -> int:
+    """Bytes of a number in the passes."""
+    if config.precision == "float32":
+        return 4
+    from core.training import trainer
+
+    return HALF if trainer.in_bfloat16(config) else 4
+
+
+def _casts(config: TrainConfig, card: ModelCard, tensors: dict[str, Tensor], width: int, where: str) -> int:
+    """Bytes of the weights' copies in bfloat16 that autocast keeps for the backward pass beside a float32 model."""
+    if width != HALF or config.method in PACKED or _full_width(config, card, where) == HALF:
+        return 0
+    matrices = {name: tensor.elements for name, tensor in tensors.items() if len(tensor.shape) == 2}
+    if not config.checkpointing:
+        return HALF * sum(matrices.values())
+    blocks = sum(count for name, count in matrices.items() if _in_block(name))
+    return int(HALF * (sum(matrices.values()) - blocks + blocks / _layers(tensors)))
+
+
+def _full_width(config: TrainConfig, card: ModelCard, where: str) -> int:
+    """Bytes of a weight of the base model that is not quantised."""
+    return placement.BYTES[placement.dtype(card, where)] if config.adapts else 4
+
+
 def _base(config: TrainConfig, card: ModelCard, tensors: dict[str, Tensor], where: str) -> int:
-    full = placement.BYTES[placement.dtype(card, where)] if config.adapts else 4
+    full = _full_width(config, card, where)
     if not tensors:  # not here yet
         return int(card.parameters * PACKED.get(config.method, full))
     linear = {name for name, tensor in tensors.items() if _in_block(name) and len(tensor.shape) == 2}
@@ -134,11 +160,16 @@ def _layers(tensors: dict[str, Tensor]) -> int:
 def _trained(config: TrainConfig, tensors: dict[str, Tensor]) -> int:
     count = trained_weights(config, tensors)
     own = 4 if config.adapts else 0  # an adapter's weights are float32 beside the base; others are counted there
-    return count * (own + GRADIENT + OPTIMIZER[config.optimizer])
+    paged = config.optimizer == "paged-adamw-8bit" and hardware.device() == "cpu"  # there it is the plain one
+    return count * (own + GRADIENT + OPTIMIZER["adamw" if paged else config.optimizer])
 
 
-def _activations(config: TrainConfig, shape: dict[str, Any], tensors: dict[str, Tensor]) -> float:
-    """Numbers of each token that are kept until the backward pass reaches them."""
+def _activations(config: TrainConfig, shape: dict[str, Any], tensors: dict[str, Tensor], width: int) -> float:
+    """Bytes kept of each token until the backward pass reaches them.
+
+    What goes along the residual stream is float32 in either precision; in bfloat16 a norm's output, an input of
+    attention or of an adapter is kept twice, before and after its conversion, which comes to the same.
+    """
     hidden = weights.first(shape, "hidden_size", "d_model", "n_embd")
     inner = weights.first(shape, "intermediate_size", "d_ff", default=4 * hidden)
     heads = weights.first(shape, "num_attention_heads", "num_heads", "n_head", default=1)
@@ -148,15 +179,15 @@ def _activations(config: TrainConfig, shape: dict[str, Any], tensors: dict[str, 
     # Both norms' inputs and outputs, the queries, what attention returns; keys and values; the four parts of a gated
     # feed-forward net, or the two of a plain one.
     gated = any("gate" in name for name in tensors)
-    layer: float = 6 * hidden + 2 * groups * (hidden // heads) + (4 if gated else 2) * inner
+    layer: float = 6 * hidden * 4 + (2 * groups * (hidden // heads) + (4 if gated else 2) * inner) * width
     if config.adapts and config.dropout:  # each adapter keeps an input, and what was dropped of it, of its own
-        layer += 1.5 * sum(into for _, into in adapted(config, tensors)) / layers
+        layer += 4 * 1.5 * sum(into for _, into in adapted(config, tensors)) / layers
     if config.method == "dora":  # the layer's output before its magnitude
-        layer += sum(out for out, _ in adapted(config, tensors)) / layers
+        layer += width * sum(out for out, _ in adapted(config, tensors)) / layers
     if not config.adapts:  # the norms learn, too
-        layer += 2 * hidden
+        layer += 2 * hidden * 4
         layers = max(1, round(layers * _share(config, tensors)))
-    return hidden * layers + layer if config.checkpointing else layer * layers
+    return 4 * hidden * layers + layer if config.checkpointing else layer * layers
 
 
 def _holes(config: TrainConfig, tensors: dict[str, Tensor], kind: str) -> float:
