@@ -67,7 +67,7 @@ def estimate(config: TrainConfig, rows: Rows | None = None, held: int = 0) -> Es
     return Estimate(needed, where, free, held, proposal, steps, throughput.seconds(config, rows))
 
 
-def require(config: TrainConfig, longest: int, answer: int) -> None:
+def require(config: TrainConfig, rows: Rows) -> None:
     """Refuse a run before its first step where memory will not do, instead of being killed in the middle of it.
 
     For a worker that has loaded the model and tokenised its rows: only what comes on top of that is asked for.
@@ -77,11 +77,11 @@ def require(config: TrainConfig, longest: int, answer: int) -> None:
     """
     where = hardware.device()
     there = memory.free(where)
-    needed = footprint.need(config, longest, answer)
+    needed = footprint.need(config, rows.longest, rows.answer)
     loaded = needed.runtime + needed.weights
     if needed.total - loaded <= there:
         return
-    changes = footprint.propose(config, there + loaded, longest, answer)
+    changes = footprint.propose(config, there + loaded, rows.longest, rows.answer)
     raise UserError(
         "The training needs {needed} GB of memory on {where} beside the model, and {free} GB are free.",
         "Start it with {changes}." if changes else "Choose a smaller model, or stop other programs and try again.",

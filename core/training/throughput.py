@@ -1,7 +1,8 @@
 """How long a run will take: its arithmetic, by what this machine has done in earlier runs or in a second of trying."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core import files, hardware, jobs
@@ -51,10 +52,14 @@ def rows(config: TrainConfig) -> Rows:
     tokenizer = loading.load_tokenizer(store.prepare(card), card)
     every = max(1, len(data.train) // SAMPLE)
     made = [e for row in data.train[::every] for e in examples(tokenizer, row, limit, config.learn)]
+    return replace(of(made), count=round(len(data.train) * len(made) / len(data.train[::every])))
+
+
+def of(made: Sequence[dict[str, Any]]) -> Rows:
+    """Examples as a task makes them, counted; a class for a label counts as an answer of one token."""
     lengths = [len(example["input_ids"]) for example in made]
-    answers = [_span(example["labels"]) for example in made]
-    count = round(len(data.train) * len(made) / len(data.train[::every]))
-    return Rows(count, max(lengths), sum(lengths) / len(lengths), max(answers))
+    answers = [_span(example["labels"]) if isinstance(example["labels"], list) else 1 for example in made]
+    return Rows(len(made), max(lengths), sum(lengths) / len(lengths), max(answers))
 
 
 def _span(labels: list[int]) -> int:

@@ -165,16 +165,16 @@ def test_the_verdict_counts_what_the_app_could_unload(config: TrainConfig, monke
 
 
 def test_a_worker_refuses_before_its_first_step(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    needed = footprint.need(config, 64, 16)
+    needed = footprint.need(config, ROWS.longest, ROWS.answer)
     beside = needed.total - needed.runtime - needed.weights
     monkeypatch.setattr("core.models.memory.free", lambda where: beside)
-    estimate.require(config, 64, 16)
+    estimate.require(config, ROWS)
     monkeypatch.setattr("core.models.memory.free", lambda where: beside - 1)
     with pytest.raises(UserError, match="Start it with batch_size = 1, accumulation = 2"):
-        estimate.require(config, 64, 16)
+        estimate.require(config, ROWS)
     monkeypatch.setattr("core.models.memory.free", lambda where: 0)
     with pytest.raises(UserError, match=r"beside the model, and 0\.0 GB are free"):
-        estimate.require(config, 64, 16)
+        estimate.require(config, ROWS)
 
 
 def test_the_rows_are_counted_as_the_model_reads_them(config: TrainConfig) -> None:
@@ -183,6 +183,7 @@ def test_the_rows_are_counted_as_the_model_reads_them(config: TrainConfig) -> No
 
     tokenizer = loading.load_tokenizer(store.directory(cards.card("tiny")), cards.card("tiny"))
     made = [example for row in training.rows() for example in examples(tokenizer, row, config.max_length)]
+    assert throughput.of(made).longest == max(len(example["input_ids"]) for example in made)
     told = throughput.rows(config)
     assert 0 < told.count < len(made), "the test rows are not trained on"
     assert told.longest <= max(len(example["input_ids"]) for example in made)
