@@ -14,7 +14,7 @@ from core.generation.prompts import conversation
 from core.models import cards, store
 from core.models.cards import ModelCard
 from core.settings import settings
-from core.training import runs, worker
+from core.training import runs, tasks, worker
 from core.training.examples import IGNORE
 from tests.helpers import training
 from tests.helpers.isolation import add_card, data_dir
@@ -99,9 +99,9 @@ def test_the_adapter_changes_the_answers(run_id: str) -> None:
 def test_no_prompt_token_is_learned(run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What reaches the loss: the labels of a real run's batches are answers only."""
     seen: list[Any] = []
-    real = worker.answer_loss
+    real = tasks.answer_loss
     monkeypatch.setattr(
-        worker, "answer_loss", lambda m, inputs, items=None: seen.append(inputs) or real(m, inputs, items)
+        tasks, "answer_loss", lambda m, inputs, items=None: seen.append(inputs) or real(m, inputs, items)
     )
     folder = runs.folder(run_id)
     for old in ("checkpoints", "adapter"):
