@@ -73,6 +73,38 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
+class Growing:
+    """An append-only file of JSON lines, read on from where the last look ended.
+
+    It only grows, but for two cases: it is replaced by another file, or half a line of a killed writer is dropped
+    (which was never read as a row).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file, self._read = 0, 0
+
+    def look(self) -> tuple[bool, list[dict[str, Any]]]:
+        """Whether all rows seen before are void, since the file is another one or gone; and the rows that are new."""
+        try:
+            about = self._path.stat()
+        except OSError:
+            self._file, self._read = 0, 0
+            return True, []
+        void = about.st_ino != self._file or about.st_size < self._read
+        if void:
+            self._file, self._read = about.st_ino, 0
+        if about.st_size == self._read:
+            return void, []
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            new = file.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read += len(whole)
+        # One call for all new lines: a first look at 100,000 points takes a third of the time of as many calls.
+        return void, json.loads(b"[" + whole.rstrip().replace(b"\n", b",") + b"]")
+
+
 def tail(path: Path, lines: int = 20, limit: int = 64_000) -> str:
     """The last ``lines`` lines of a log, reading at most ``limit`` bytes of it; empty when it is not there."""
     try:

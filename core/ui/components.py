@@ -163,7 +163,11 @@ def filled(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def chart(figure: Any, data: Any, key: str) -> None:
-    """A chart that can be downloaded as PNG (its toolbar) and its data as CSV."""
+    """A chart that can be downloaded as PNG (its toolbar) and its data as CSV.
+
+    Args:
+        data: a table, or a function that makes one when it is asked for; None: there is no such button.
+    """
     st.plotly_chart(
         figure,
         key=key,
@@ -173,9 +177,11 @@ def chart(figure: Any, data: Any, key: str) -> None:
             "toImageButtonOptions": {"filename": key, "scale": 2},
         },
     )
+    if data is None:
+        return
     st.download_button(
         t("common.csv"),
-        data.to_csv(index=False).encode("utf-8-sig"),
+        (lambda: _csv(data())) if callable(data) else _csv(data),
         f"{key}.csv",
         "text/csv",
         icon=":material/download:",
@@ -183,3 +189,7 @@ def chart(figure: Any, data: Any, key: str) -> None:
         key=f"csv-{key}",
         on_click="ignore",
     )
+
+
+def _csv(data: pd.DataFrame) -> bytes:
+    return data.to_csv(index=False).encode("utf-8-sig")

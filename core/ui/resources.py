@@ -41,11 +41,11 @@ class Work:
     """Something done with a model while its page may come and go: runs at once in a thread of its own.
 
     Attributes:
-        kind: "load" or "test".
+        kind: "load", "test", or "merge" of a run.
         result: what came of it; ``error`` what went wrong instead.
     """
 
-    def __init__(self, kind: Literal["load", "test"], act: Callable[[], Any]) -> None:
+    def __init__(self, kind: Literal["load", "test", "merge"], act: Callable[[], Any]) -> None:
         self.kind = kind
         self.result: Any = None
         self.error: Exception | None = None
@@ -73,7 +73,7 @@ class Work:
 
 @st.cache_resource(show_spinner=False)
 def works() -> dict[str, Work]:
-    """The last thing done with each model, by card name."""
+    """The last thing done with each model, by card name; what was done with a run, by its id."""
     return {}
 
 

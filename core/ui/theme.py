@@ -10,6 +10,9 @@ ARMS = {
     "tuned_rag": ("#0F766E", "#2DD4BF"),
 }
 
+# Runs over one another, as (light, dark): none of them an arm's; core.run_charts tells more than four apart by dashes.
+RUNS = (("#6D28D9", "#A78BFA"), ("#BE185D", "#F9A8D4"), ("#4D7C0F", "#A3E635"), ("#111827", "#E5E7EB"))
+
 
 def is_dark() -> bool:
     """Whether the browser shows the dark theme."""
@@ -19,6 +22,11 @@ def is_dark() -> bool:
 def arm_colors() -> dict[str, str]:
     """The four colours for the theme that is on."""
     return {arm: pair[is_dark()] for arm, pair in ARMS.items()}
+
+
+def run_colors() -> list[str]:
+    """The shades of runs for the theme that is on."""
+    return [pair[is_dark()] for pair in RUNS]
 
 
 def ink() -> str:
@@ -57,6 +65,12 @@ h1 { padding-bottom: .1rem !important; }
 .passage b { font-variant-numeric: tabular-nums; }
 .source { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .92rem; line-height: 1.7; max-width: 46rem; }
 .source mark { background: light-dark(#FDE68A, #854D0E); color: inherit; border-radius: 3px; padding: .05rem .1rem; }
+.said { height: 21rem; overflow-y: auto; font-size: .86rem; line-height: 1.5; overflow-wrap: anywhere;
+  border: 1px solid color-mix(in srgb, currentColor 16%, transparent); border-radius: 10px; padding: .6rem .75rem; }
+.said > b { display: block; white-space: pre-wrap; max-height: 6.5rem; overflow-y: auto; }
+.said > p { margin: .45rem 0 0; padding-top: .45rem; white-space: pre-wrap;
+  border-top: 1px solid color-mix(in srgb, currentColor 12%, transparent); }
+.said i { display: block; font-style: normal; font-size: .76rem; opacity: .72; font-variant-numeric: tabular-nums; }
 .waiting { font-size: .9rem; color: color-mix(in srgb, currentColor 68%, transparent); }
 .status { display: inline-block; padding: .1rem .55rem; border-radius: 999px; font-size: .8rem; font-weight: 600;
   border: 1px solid color-mix(in srgb, currentColor 30%, transparent); }

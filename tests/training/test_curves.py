@@ -110,3 +110,20 @@ def test_a_hundred_thousand_points_refresh_in_a_blink(folder: Path) -> None:
         assert curves.curve(RUN, "loss", smoothing=0.9).count == step
         seconds.append(time.perf_counter() - began)
     assert statistics.median(seconds) < 0.06
+
+
+def test_speed_is_tokens_by_seconds_between_the_steps_drawn(folder: Path) -> None:
+    totals = [(1, 100, 1.0), (2, 300, 2.0), (3, 350, 2.5), (4, 350, 2.5), (5, 650, 4.5)]
+    stored.log(folder, [{"step": s, "loss": 1.0, "tokens": n, "seconds": t} for s, n, t in totals])
+    speed = curves.speed(RUN)
+    assert (speed.steps, speed.values) == ([2, 3, 5], [200.0, 100.0, 150.0])
+    assert curves.speed("20990101-none") == curves.Curve()
+
+
+def test_speed_over_a_thinned_curve_is_the_same_total(folder: Path) -> None:
+    stored.log(folder, [{"step": s, "tokens": s * s, "seconds": s / 10} for s in range(1, 5001)])
+    speed = curves.speed(RUN, 100)
+    assert len(speed.steps) <= 100
+    edges = [1, *speed.steps]
+    spent = [value * (b - a) / 10 for value, a, b in zip(speed.values, edges, edges[1:], strict=False)]
+    assert sum(spent) == pytest.approx(5000**2 - 1)
