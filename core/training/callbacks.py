@@ -14,9 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from core import files, jobs
 from core.errors import UserError
-from core.models import IMPORTING, memory, placement
+from core.models import IMPORTING, placement
 
 WINDOW = 20
 """Steps over which a loss is averaged before it is called falling or not."""
@@ -67,7 +69,7 @@ def memory_used() -> int:
         import torch
 
         return int(torch.cuda.memory_reserved())
-    return memory.usage().process
+    return int(psutil.Process().memory_info().rss)
 
 
 def reporter(folder: Path) -> Any:

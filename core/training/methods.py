@@ -79,7 +79,7 @@ def _stacks(model: Any) -> list[Any]:
 
 
 def _longest(stacks: list[Any]) -> list[Any]:
-    return list(max(stacks, key=lambda stack: len(stack)))
+    return max((list(stack) for stack in stacks), key=len)
 
 
 def _within(stack: Any, half: Any) -> bool:

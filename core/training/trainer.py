@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -134,15 +135,17 @@ def _optimizer(config: TrainConfig) -> str:
 def _reports(folder: Path, config: TrainConfig) -> list[str]:
     if not config.report_to:
         return []
-    if importlib.util.find_spec(config.report_to) is None:
+    if not _installed(config.report_to):
         raise UserError(
             "The package {name} is not installed.", "Install it with pip, or leave the field empty.",
             name=config.report_to,
         )  # fmt: skip
-    import os
-
-    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tensorboard"))
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
     return [config.report_to]
+
+
+def _installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
 
 
 @contextmanager
