@@ -55,7 +55,10 @@ def test_a_clear_gain_has_a_sign_an_interval_above_zero_and_a_small_p() -> None:
 
 
 def test_the_same_answers_are_no_difference() -> None:
-    assert contrast(VALUES, VALUES) == {"delta": 0.0, "low": 0.0, "high": 0.0, "p": 1.0, "n": len(VALUES)}
+    found = contrast(VALUES, VALUES)
+    n = len(VALUES)
+    spread = {"delta": 0.0, "low": 0.0, "high": 0.0, "p": 1.0, "n": n}
+    assert found == {**spread, "helped": 0, "hurt": 0, "unchanged": n}
 
 
 def test_noise_alone_is_not_significant() -> None:

@@ -1,29 +1,14 @@
-"""ROUGE that can be trusted on Chinese, in the shape of an ``evaluate`` metric, without a network."""
+"""ROUGE that can be trusted on Chinese, also in the shape of an ``evaluate`` metric, without a network."""
 
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from core.evaluation.metrics.tokens import CHARACTER, MixedTokenizer
+
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
-_HAN = re.compile(r"[㐀-鿿豈-﫿]")
 _SENTENCE_END = re.compile(r"(?<=[。！？；!?;])|(?<=\.)\s+")
-
-
-class MixedTokenizer:
-    """Tokens of mixed text for rouge_score: each Chinese character one token, Latin runs as rouge_score splits them.
-
-    rouge_score's own tokenizer keeps a-z and 0-9 only: two identical Chinese strings would score 0, and any two with
-    the same Latin word 1.
-    """
-
-    def __init__(self) -> None:
-        from rouge_score.tokenizers import DefaultTokenizer
-
-        self._latin = DefaultTokenizer(use_stemmer=False)
-
-    def tokenize(self, text: str) -> list[str]:
-        return self._latin.tokenize(_HAN.sub(lambda m: f" u{ord(m[0]):x} ", text))
 
 
 def sentences(text: str) -> str:
@@ -31,16 +16,27 @@ def sentences(text: str) -> str:
     return "\n".join(part.strip() for part in _SENTENCE_END.split(text) if part.strip())
 
 
-@lru_cache(maxsize=1)
-def _scorer() -> Any:
+@lru_cache(maxsize=3)
+def _scorer(tokenizer: str) -> Any:
     from rouge_score.rouge_scorer import RougeScorer
 
-    return RougeScorer(list(ROUGE), tokenizer=MixedTokenizer())
+    return RougeScorer(list(ROUGE), tokenizer=MixedTokenizer(tokenizer))
 
 
-def rouge_row(prediction: str, reference: str) -> dict[str, float]:
-    """ROUGE-1, -2, -L and -Lsum F1 of one prediction, each from 0 to 1."""
-    scored = _scorer().score(sentences(reference), sentences(prediction))
+def rouge_row(prediction: str, references: str | Sequence[str], tokenizer: str = CHARACTER) -> dict[str, float]:
+    """ROUGE-1, -2, -L and -Lsum F1 of one prediction, each from 0 to 1 and each against its best reference.
+
+    Args:
+        tokenizer: see :data:`core.evaluation.metrics.tokens.TOKENIZERS`.
+    """
+    given = (references,) if isinstance(references, str) else tuple(references)
+    return dict(_rouge(prediction, given, tokenizer))
+
+
+@lru_cache(maxsize=64)  # the four figures of an answer are asked for one by one
+def _rouge(prediction: str, references: tuple[str, ...], tokenizer: str) -> dict[str, float]:
+    lines = [sentences(reference) for reference in references]
+    scored = _scorer(tokenizer).score_multi(lines, sentences(prediction))
     return {name: scored[name].fmeasure for name in ROUGE}
 
 
