@@ -174,10 +174,12 @@ def estimate(
     as_json: Json = False,
 ) -> None:
     """Memory and time a run would take, whether it fits, and what would make it fit."""
-    from core.training import config
+    from core.training import config, throughput
     from core.training.estimate import estimate as estimated
 
-    told = estimated(config.load(recipe, config.parse_overrides(changes or [])).resolved())
+    if not throughput.known():
+        throughput.calibrate()
+    told = estimated(config.load(recipe, config.parse_overrides(changes or [])))
     report: dict[str, Any] = told.as_dict()
 
     def text() -> str:

@@ -49,16 +49,18 @@ class Estimate:
 
 
 def estimate(config: TrainConfig, rows: Rows | None = None, held: int = 0) -> Estimate:
-    """What a resolved config will take on this machine.
+    """What a run will take on this machine.
 
     Args:
+        config: resolved, where ``rows`` are given.
         rows: of its data; None: they are read and tokenised (a sample of them).
         held: bytes the app's own model takes on the device (:meth:`core.generation.engine.Engine.loaded`).
 
     Raises:
         UserError: no such model or data set.
     """
-    rows = rows or throughput.rows(config)
+    if rows is None:
+        config, rows = throughput.read(config)
     where = hardware.device()
     free = memory.free(where)
     needed = footprint.need(config, rows.longest, rows.answer)

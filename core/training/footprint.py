@@ -61,9 +61,7 @@ def need(config: TrainConfig, longest: int = 0, answer: int = 0) -> Memory:
         answer: learned tokens of the longest answer; 0: all of the row.
     """
     card, where = cards.card(config.model), hardware.device()
-    folder = store.directory(card)
-    shape = weights.configuration(folder)
-    tensors = weights.loaded(shape, weights.tensors(folder))
+    shape, tensors = parts(config)
     kind = "cpu" if where == "cpu" else "gpu"
     length = longest or config.max_length
     tokens = config.batch_size * length
@@ -80,6 +78,22 @@ def need(config: TrainConfig, longest: int = 0, answer: int = 0) -> Memory:
         int(tokens * kept) + _casts(config, card, tensors, width, where),
         logits,
     )
+
+
+def parts(config: TrainConfig) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The base model's configuration and tensors; of one that is not here, those of a usual model of its size."""
+    card = cards.card(config.model)
+    folder = store.directory(card)
+    shape = weights.configuration(folder)
+    if tensors := weights.loaded(shape, weights.tensors(folder)):
+        return shape, tensors
+    # As wide as eighty times its layers are many, 12 h² weights in each: right within a tenth for Llama 2 and phi-2.
+    hidden = round((80 * card.parameters / 12) ** (1 / 3))
+    layers, names = max(1, hidden // 80), config.target_modules or ["q", "k", "v", "o", "gate", "up", "down"]
+    shape = {"hidden_size": hidden, "num_hidden_layers": layers, "vocab_size": 50_000}
+    return shape, {
+        f"layers.{layer}.{name}.weight": Tensor((hidden, hidden), "F32") for layer in range(layers) for name in names
+    }
 
 
 def _width(config: TrainConfig) -> int:
@@ -109,7 +123,7 @@ def _full_width(config: TrainConfig, card: ModelCard, where: str) -> int:
 
 def _base(config: TrainConfig, card: ModelCard, tensors: dict[str, Tensor], where: str) -> int:
     full = _full_width(config, card, where)
-    if not tensors:  # not here yet
+    if not store.is_ready(card):
         return int(card.parameters * PACKED.get(config.method, full))
     linear = {name for name, tensor in tensors.items() if _in_block(name) and len(tensor.shape) == 2}
     packed = PACKED.get(config.method)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core import files, hardware, jobs
-from core.models import cards, loading, store, weights
+from core.models import cards, loading, store
 from core.settings import settings
 from core.training import footprint, mixing, runs
 from core.training.config import TrainConfig
@@ -38,21 +38,23 @@ class Rows:
     answer: int
 
 
-def rows(config: TrainConfig) -> Rows:
-    """The data of a run, counted; how long its rows are is told by a sample.
+def read(config: TrainConfig) -> tuple[TrainConfig, Rows]:
+    """The config resolved for its data, and the data counted; how long its rows are is told by a sample.
+
+    Of a model that is not here, which has no tokenizer yet, every row is taken to be as long as allowed.
 
     Raises:
         UserError: no such model or data set.
     """
     data = mixing.load(config.dataset, config.mixture, config.seed)
-    limit = config.max_length
-    if data.kind == "label" or config.task == "seq2seq":
-        return Rows(len(data.train), limit, limit / 2, limit)
-    card = cards.card(config.model)
-    tokenizer = loading.load_tokenizer(store.prepare(card), card)
+    config = config.resolved(data.kind)
+    limit, card = config.max_length, cards.card(config.model)
+    if config.task != "causal" or not store.is_ready(card):
+        return config, Rows(len(data.train), limit, limit, 1 if config.task == "classify" else limit)
+    tokenizer = loading.load_tokenizer(store.directory(card), card)
     every = max(1, len(data.train) // SAMPLE)
     made = [e for row in data.train[::every] for e in examples(tokenizer, row, limit, config.learn)]
-    return replace(of(made), count=round(len(data.train) * len(made) / len(data.train[::every])))
+    return config, replace(of(made), count=round(len(data.train) * len(made) / len(data.train[::every])))
 
 
 def of(made: Sequence[dict[str, Any]]) -> Rows:
@@ -76,15 +78,10 @@ def steps(config: TrainConfig, rows: Rows) -> int:
 
 def work(config: TrainConfig) -> float:
     """Floating-point operations for a token: two for each weight forward, two back, and two more where it learns."""
-    tensors = _tensors(config.model)
+    tensors = footprint.parts(config)[1]
     # The embedding is looked up, not multiplied, but a tied one is the head that makes the logits.
-    base = sum(tensor.elements for tensor in tensors.values()) or cards.card(config.model).parameters
+    base = cards.card(config.model).parameters or sum(tensor.elements for tensor in tensors.values())
     return base * (4 + (2 if config.checkpointing else 0)) + 2.0 * footprint.trained_weights(config, tensors)
-
-
-def _tensors(model: str) -> dict[str, Any]:
-    folder = store.directory(cards.card(model))
-    return weights.loaded(weights.configuration(folder), weights.tensors(folder))
 
 
 def seconds(config: TrainConfig, rows: Rows) -> float:
@@ -117,12 +114,13 @@ def calibrate() -> float:
     where = torch.device(hardware.device())
     size = 1024
     matrix = torch.randn(size, size, device=where)
-    count, began = 0, time.perf_counter()
-    while (passed := time.perf_counter() - began) < 0.5 or count < 3:
+    times: list[float] = []
+    while sum(times) < 0.5 or len(times) < 5:
+        began = time.perf_counter()
         matrix = torch.tanh(matrix @ matrix)
         float(matrix[0, 0])  # waits for the device
-        count += 1
-    speed = 2 * size**3 * count / passed
+        times.append(time.perf_counter() - began)
+    speed = 2 * size**3 / min(times)  # the best one: the others were disturbed
     path = settings().data_dir / "machine.json"
     files.write_json(path, {**files.read_json(path, {}), str(hardware.device()): speed})
     return speed

@@ -10,7 +10,7 @@ import pytest
 
 from core import files, jobs
 from core.errors import UserError
-from core.models import store
+from core.models import cards, store
 from core.models.cards import ModelCard
 from core.settings import ROOT, settings
 from core.training import estimate, footprint, throughput
@@ -122,7 +122,7 @@ def test_the_parts_follow_the_settings(config: TrainConfig) -> None:
 
 
 def all_tensors() -> list[Any]:
-    from core.models import cards, weights
+    from core.models import weights
 
     folder = store.directory(cards.card("tiny"))
     return list(weights.loaded(weights.configuration(folder), weights.tensors(folder)).values())
@@ -178,17 +178,31 @@ def test_a_worker_refuses_before_its_first_step(config: TrainConfig, monkeypatch
 
 
 def test_the_rows_are_counted_as_the_model_reads_them(config: TrainConfig) -> None:
-    from core.models import cards, loading
+    from core.models import loading
     from core.training.examples import examples
 
     tokenizer = loading.load_tokenizer(store.directory(cards.card("tiny")), cards.card("tiny"))
     made = [example for row in training.rows() for example in examples(tokenizer, row, config.max_length)]
     assert throughput.of(made).longest == max(len(example["input_ids"]) for example in made)
-    told = throughput.rows(config)
+    resolved, told = throughput.read(training.config(Path(config.dataset), max_steps=0, precision="float32"))
+    assert resolved == config
     assert 0 < told.count < len(made), "the test rows are not trained on"
     assert told.longest <= max(len(example["input_ids"]) for example in made)
     assert told.answer <= max(sum(label != -100 for label in example["labels"]) for example in made)
     assert 0 < told.answer < told.mean <= told.longest <= config.max_length
+
+
+def test_a_model_that_is_not_here_is_told_by_its_size(config: TrainConfig) -> None:
+    """Llama 2 7B: 32 layers of 4096; by its parameters alone the estimate comes near, and nothing is fetched."""
+    card = next(card for card in cards.catalog().values() if card.title == "Llama 2 7B Chat")
+    llama = changed(config, model=card.name, target_modules=["q_proj", "v_proj"], rank=8, batch_size=1, max_length=512)
+    told = footprint.need(llama)
+    assert told.weights == 4 * card.parameters
+    assert footprint.need(changed(llama, method="qlora-4bit")).weights == pytest.approx(0.53 * card.parameters, abs=2)
+    assert footprint.trained_weights(llama, footprint.parts(llama)[1]) == pytest.approx(32 * 2 * 8 * 2 * 4096, rel=0.3)
+    kept = 6 * 4096 + 2 * 4096 + 4 * 11008  # numbers a token of its own shape
+    lost = footprint.HOLES["cpu"] * 2 * 4096
+    assert told.activations == pytest.approx(512 * 32 * (kept + lost) * 4, rel=0.3)
 
 
 def test_steps_and_time_follow_what_this_machine_has_done(config: TrainConfig) -> None:
