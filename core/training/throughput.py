@@ -11,7 +11,7 @@ from core.settings import settings
 from core.training import footprint, mixing, runs
 from core.training.config import TrainConfig
 from core.training.data import preview
-from core.training.examples import IGNORE, examples
+from core.training.examples import IGNORE, examples, label_example, seq2seq_example
 
 SAMPLE = 256
 """Rows that are tokenised to know how long they are."""
@@ -49,12 +49,17 @@ def read(config: TrainConfig) -> tuple[TrainConfig, Rows]:
     data = mixing.load(config.dataset, config.mixture, config.seed)
     config = config.resolved(data.kind)
     limit, card = config.max_length, cards.card(config.model)
-    if config.task != "causal" or not store.is_ready(card):
+    if not store.is_ready(card):
         return config, Rows(len(data.train), limit, limit, 1 if config.task == "classify" else limit)
     tokenizer = loading.load_tokenizer(store.directory(card), card)
-    every = max(1, len(data.train) // SAMPLE)
-    made = [e for row in data.train[::every] for e in examples(tokenizer, row, limit, config.learn)]
-    return config, replace(of(made), count=round(len(data.train) * len(made) / len(data.train[::every])))
+    sample = data.train[:: max(1, len(data.train) // SAMPLE)]
+    if config.task == "classify":
+        made: list[dict[str, Any]] = [label_example(tokenizer, row, data.labels, limit) for row in sample]
+    elif config.task == "seq2seq":
+        made = [seq2seq_example(tokenizer, row, limit) for row in sample]
+    else:
+        made = [example for row in sample for example in examples(tokenizer, row, limit, config.learn)]
+    return config, replace(of(made), count=round(len(data.train) * len(made) / len(sample)))
 
 
 def of(made: Sequence[dict[str, Any]]) -> Rows:

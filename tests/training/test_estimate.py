@@ -13,6 +13,7 @@ from core.errors import UserError
 from core.models import cards, store
 from core.models.cards import ModelCard
 from core.settings import ROOT, settings
+from core.training import config as configs
 from core.training import estimate, footprint, throughput
 from core.training.config import TrainConfig
 from core.training.throughput import Rows
@@ -190,6 +191,20 @@ def test_the_rows_are_counted_as_the_model_reads_them(config: TrainConfig) -> No
     assert told.longest <= max(len(example["input_ids"]) for example in made)
     assert told.answer <= max(sum(label != -100 for label in example["labels"]) for example in made)
     assert 0 < told.answer < told.mean <= told.longest <= config.max_length
+
+
+def test_a_classifier_makes_no_logits_and_its_texts_are_counted(tiny_embedder: ModelCard, tmp_path: Path) -> None:
+    rows = [{"text": "a quick brown fox " * (1 + number % 3), "label": "ab"[number % 2]} for number in range(40)]
+    path = tmp_path / "labels.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    values = {"dataset": str(path), "model": tiny_embedder.name, "method": "full", "precision": "float32"}
+    resolved, told = throughput.read(configs.make({**values, "max_length": 64}))
+    assert resolved.task == "classify"
+    assert told.answer == 1
+    assert 3 < told.mean < told.longest <= 64
+    needed = footprint.need(resolved, told.longest, told.answer)
+    assert needed.logits == 0
+    assert needed.trained == 3 * needed.weights, "a gradient and two moments for each weight"
 
 
 def test_a_model_that_is_not_here_is_told_by_its_size(config: TrainConfig) -> None:
