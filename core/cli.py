@@ -169,6 +169,7 @@ def train(
         "steps": state.get("step"),
         "seconds": round(time.time() - began, 1),
         "adapter": str(runs.adapter(run_id)) if state.get("adapter") else None,
+        **({"model": str(runs.folder(run_id) / "model")} if state.get("model") else {}),
     }
     show(report, as_json, lambda: "\n".join(f"{key:<12}{value}" for key, value in report.items()))
     if state["status"] in (jobs.FAILED, jobs.INTERRUPTED):

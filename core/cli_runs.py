@@ -44,6 +44,15 @@ def show_(run_id: RunId, as_json: Json = False) -> None:
 
 
 @app.command()
+def predict(run_id: AdapterId, texts: list[str], as_json: Json = False) -> None:
+    """What a run's model says to one text or several: labels with their probabilities, or answers."""
+    from core.training import predict
+
+    rows = [{"input": text, **a} for text, a in zip(texts, predict.predict(predict.load(run_id), texts), strict=True)]
+    show({"run": run_id, "predictions": rows}, as_json, lambda: table(rows, ["text", "input"]))
+
+
+@app.command()
 def stop(run_id: RunId, as_json: Json = False) -> None:
     """End a run after its step, or take it out of the queue; what it has learned is kept."""
     from core.training import runs

@@ -58,8 +58,11 @@ class Task:
         """What of a row is put to the model on the way."""
         return str(row["input"] if "input" in row else row["text"])
 
-    def answers(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """What the model says to each text: {"text"}, a classifier's with {"scores": label → probability}."""
+    def answers(self, texts: Sequence[str], tokens: int = ANSWER_TOKENS) -> list[dict[str, Any]]:
+        """What the model says to each text: {"text"} of at most ``tokens``.
+
+        Of a classifier the likeliest label, with {"scores": label → probability}.
+        """
         raise NotImplementedError
 
     def measure(self, batches: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -105,7 +108,7 @@ def _cross_entropy(logits: Any, labels: Any, items: Any) -> Any:
 class _Writer(Task):
     """What causal models and encoder-decoders have in common: they write answers."""
 
-    def answers(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+    def answers(self, texts: Sequence[str], tokens: int = ANSWER_TOKENS) -> list[dict[str, Any]]:
         prompts = [encode(self.tokenizer, conversation(text))[-self.config.max_length :] for text in texts]
         batch = self.tokenizer.pad({"input_ids": prompts}, padding=True, return_tensors="pt").to(self.model.device)
         made = self.model.generate(
@@ -113,7 +116,7 @@ class _Writer(Task):
             do_sample=False,
             num_beams=self.config.beams if self.config.task == "seq2seq" else 1,
             repetition_penalty=1.0,
-            max_new_tokens=ANSWER_TOKENS,
+            max_new_tokens=tokens,
             pad_token_id=self.tokenizer.pad_token_id,
             use_cache=True,
         )
@@ -170,7 +173,7 @@ class Classify(Task):
     def _logits(self, inputs: dict[str, Any]) -> Any:
         return self.model(**{k: v for k, v in inputs.items() if k != "labels"}).logits
 
-    def answers(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+    def answers(self, texts: Sequence[str], tokens: int = ANSWER_TOKENS) -> list[dict[str, Any]]:
         batch = self.tokenizer(
             list(texts), truncation=True, max_length=self.config.max_length, padding=True, return_tensors="pt"
         )

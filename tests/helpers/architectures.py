@@ -52,6 +52,7 @@ def _sizes(hidden: int) -> dict[str, int]:
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "max_position_embeddings": 512,
+        "initializer_range": 0.2,  # wide enough for an adapter beside random weights to learn something
     }
 
 

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from core import jobs, queue
+from core import files, jobs, queue
 from core.errors import sentence
 from core.models import cards
 from core.training import config as configs
-from core.training import runs
+from core.training import predict, runs
 from tests.helpers import architectures, training
 
 QUICK = {
     **{"max_steps": 16, "learning_rate": 0.03, "alpha": 32, "rank": 16},
     **{"eval_rows": 4, "eval_steps": 8, "batch_size": 4, "accumulation": 1, "max_length": 128},
 }
-LABELS = {"learning_rate": 3e-3, "batch_size": 16, "max_steps": 40, "eval_rows": 40}
+LABELS = {"learning_rate": 2e-3, "batch_size": 16, "max_steps": 60, "warmup": 0.2, "eval_rows": 40}
 TINY: dict[str, tuple[Any, dict[str, Any]]] = {
     "resume-extraction": (architectures.llama, {}),
     "resume-extraction-yuan2": (architectures.yuan, {}),
@@ -104,3 +104,25 @@ def test_sentiment_in_every_mode(method: str, here: None, tmp_path: Path) -> Non
         0 <= score <= 1 for score in training.losses(folder, "eval_f1") + training.losses(folder, "eval_accuracy")
     )
     assert len(list((folder / "model").glob("*.safetensors"))) == 1
+    # What the whole model kept says is what the model said at the end of the run, or at its best measurement.
+    asked = training.samples(folder)[-3:]
+    at = {row["step"]: row for row in training.samples(folder) if row["prompt"] == asked[0]["prompt"]}
+    steps = [point["step"] for point in files.read_jsonl(folder / "metrics.jsonl") if "eval_loss" in point]
+    best = min(steps[1:], key=lambda step: measured[steps.index(step)])
+    (said,) = predict.predict(predict.load(report["run"]), [asked[0]["prompt"]])
+    assert said["text"] == at[best]["text"]
+    assert said["scores"] == pytest.approx(at[best]["scores"], abs=0.02)  # bfloat16 on the way, float32 here
+
+
+def test_predictions_by_command_for_one_text_or_several(here: None, tmp_path: Path) -> None:
+    from core.cli import app
+
+    architectures.card(architectures.t5, tmp_path / "tiny-base")
+    report = run("rag-qa-t5", model="tiny-base", **{**QUICK, "max_steps": 2})
+    task = predict.load(report["run"])
+    assert task.config.beams == 4
+    for texts in (["Who?"], ["Who?", "Why not?"]):
+        result = CliRunner().invoke(app, ["runs", "predict", report["run"], *texts, "--json"])
+        said = json.loads(result.stdout)["predictions"]
+        assert [row["input"] for row in said] == texts
+        assert [row["text"] for row in said] == [answer["text"] for answer in predict.predict(task, texts)]
