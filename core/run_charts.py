@@ -14,7 +14,7 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 STROKES = {"solid": "━━", "dash": "╺╸╺", "dot": "┈┈", "dashdot": "━·"}
 TOP, BOTTOM = 62, 44
 LINE_HEIGHT = 17  # pixels of a label at the right edge
-LONGEST = 18  # characters of it
+LONGEST = 14  # characters of it
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,16 @@ def curves(
     """
     named = [line for line in lines if not line.faint]
     layout = _layout(labels, height, steps, from_zero)
+    if shape.endswith("e"):  # plotly would write 200 µ
+        layout["yaxis"]["tickformat"] = ".0e"
     if direct:
         low, high = _span(lines, from_zero)
         layout["yaxis"] |= {"range": [low, high], "autorange": False}
         layout["annotations"] = _names(named, low, high, height - TOP - BOTTOM)
-        layout["margin"]["r"] = 24 + 7 * max((min(LONGEST, len(line.name)) + 3 for line in named), default=0)
+        layout["margin"]["r"] = 20 + 7 * max((min(LONGEST, len(line.name)) + 3 for line in named), default=0)
     layout["showlegend"] = not direct and len(named) > 1
     if layout["showlegend"]:
-        layout["margin"]["b"] = BOTTOM + 40
+        layout["margin"]["b"] = BOTTOM + 28
     return {"data": [_trace(line, shape) for line in lines] or [{"type": "scatter", "x": [], "y": []}],
             "layout": layout}  # fmt: skip
 
@@ -88,7 +90,7 @@ def _trace(line: Line, shape: str) -> dict[str, Any]:
         "cliponaxis": False,
     }
     if line.faint:
-        trace |= {"opacity": 0.32, "showlegend": False, "hoverinfo": "skip", "hovertemplate": None}
+        trace |= {"opacity": 0.26, "showlegend": False, "hoverinfo": "skip", "hovertemplate": None}
     if line.marks:
         trace["marker"] = {"symbol": "diamond", "size": 8}
     return trace

@@ -3,6 +3,7 @@
 import datetime
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -95,6 +96,7 @@ def _rows(found: list[runs.Run], current: Sequence[str]) -> None:
         pd.DataFrame(columns),
         hide_index=True,
         height=38 + 35 * min(ROWS, len(found)),
+        placeholder="–",
         key=key,
         on_select=opened,
         selection_mode="multi-row",
@@ -118,7 +120,7 @@ def _row(run: runs.Run) -> dict[str, Any]:
         t("finetune.cells.train"): run.get("train_loss"),
         t("finetune.cells.eval"): run.get("eval_loss"),
         t("fields.model.label"): config["model"],
-        t("fields.dataset.label"): config["dataset"],
+        t("fields.dataset.label"): Path(config["dataset"]).name,
         t("fields.method.label"): config["method"],
         t("runs.columns.tags"): run["tags"],
         t("runs.columns.when"): datetime.datetime.fromtimestamp(began) if began else None,

@@ -1,6 +1,7 @@
 """A run watched live: where it is, its curves, what it answers as it learns, its alerts, and its log."""
 
 import html
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,8 @@ from core.ui.i18n import seconds, t
 
 POINTS, SMALL = 400, 200
 """Points drawn of a curve, in the large chart and in the small ones."""
+STRETCHES = 80
+"""Stretches of steps over which the speed is a mean."""
 SMOOTHING = 0.9
 LONGEST = 30
 """Answers shown of a prompt, the newest first."""
@@ -40,8 +43,9 @@ def show(run: dict[str, Any]) -> None:
     """All there is to see of a run as it is now. Of whatever length it is, the page does not move."""
     _state(run)
     _alerts(run)
-    _loss(run)
-    _rates(run)
+    if run["status"] in jobs.LIVE or curves.keys(run["id"]):
+        _loss(run)
+        _rates(run)
     _answers(run)
     with st.expander(t("finetune.log"), icon=":material/terminal:"):
         st.code(runs.log_tail(run["id"], 60) or "…", language=None, height=260)
@@ -51,14 +55,15 @@ def _state(run: dict[str, Any]) -> None:
     status, config = run["status"], run["config"]
     with st.container(horizontal=True, vertical_alignment="center"):
         components.status_badge(status)
-        about = f"{config['model']} · {config['dataset']} · {config['method']}"
+        about = f"{config['model']} · {Path(config['dataset']).name} · {config['method']}"
         st.caption(components.plain(about) + f"  \n{_in_words(run)}")
     if status in jobs.LIVE:
         components.progress(run, run.get("step", 0), run.get("steps", 0))
     components.job_error(run)
-    with st.container(horizontal=True, gap="large"):
-        for name, value in _cells(run).items():
-            st.metric(t(f"finetune.cells.{name}"), value, width="content")
+    cells = "".join(
+        f"<div>{t(f'finetune.cells.{name}')}<b>{html.escape(value)}</b></div>" for name, value in _cells(run).items()
+    )
+    st.html(f'<div class="cells">{cells}</div>')
 
 
 def _in_words(run: dict[str, Any]) -> str:
@@ -105,7 +110,7 @@ def _alerts(run: dict[str, Any]) -> None:
 
 
 def _loss(run: dict[str, Any]) -> None:
-    """Train loss raw and smoothed with the test loss; for labels accuracy and F1 beside it."""
+    """Train loss raw and smoothed with the test loss; for labels accuracy and F1 below it."""
     run_id, config = run["id"], run["config"]
     train, test = theme.run_colors()[:2]
     loss, measured = curves.curve(run_id, "loss", POINTS, SMOOTHING), curves.curve(run_id, "eval_loss", POINTS)
@@ -120,9 +125,29 @@ def _loss(run: dict[str, Any]) -> None:
         Line(t("runs.chart.train"), loss.steps, loss.smoothed, train),
         Line(t("runs.chart.test"), measured.steps, measured.values, test, marks=True),
     ]
-    labels = {"title": t("runs.chart.loss"), "subtitle": subtitle, "step": _step(), "value": t("finetune.chart.loss")}
+    labels = {
+        "title": t("finetune.chart.title"),
+        "subtitle": subtitle,
+        "step": _step(),
+        "value": t("finetune.chart.loss"),
+    }
     figure = run_charts.curves(lines, labels, 380, run.get("steps", 0))
     components.chart(figure, lambda: pd.DataFrame(runs.metrics(run_id)), f"loss-{run_id}")
+    if config.get("task") == "classify":
+        _scores(run)
+
+
+def _scores(run: dict[str, Any]) -> None:
+    found = [curves.curve(run["id"], key, SMALL) for key in ("eval_accuracy", "eval_f1")]
+    names = [t("finetune.cells.accuracy"), t("finetune.cells.f1")]
+    lines = [
+        Line(name, curve.steps, curve.values, shade, dash, marks=True)
+        for name, curve, shade, dash in zip(names, found, theme.run_colors(), run_charts.DASHES, strict=False)
+    ]
+    subtitle = t("runs.chart.scores_about", rows=run.get("measured", run["config"]["eval_rows"]))
+    labels = {"title": t("runs.chart.scores"), "subtitle": subtitle, "step": _step()}
+    figure = run_charts.curves(lines, labels, 300, run.get("steps", 0), ".3f")
+    components.chart(figure, None, f"scores-{run['id']}")
 
 
 def _rates(run: dict[str, Any]) -> None:
@@ -133,14 +158,6 @@ def _rates(run: dict[str, Any]) -> None:
     charts = [
         (key, [Line(t(f"runs.chart.{key}"), found[key].steps, found[key].values, color)], RATES[key]) for key in shown
     ]
-    if run["config"].get("task") == "classify":
-        scores = [curves.curve(run_id, key, SMALL) for key in ("eval_accuracy", "eval_f1")]
-        names = [t("finetune.cells.accuracy"), t("finetune.cells.f1")]
-        lines = [
-            Line(name, curve.steps, curve.values, shade, dash, marks=True)
-            for name, curve, shade, dash in zip(names, scores, theme.run_colors(), run_charts.DASHES, strict=False)
-        ]
-        charts.insert(0, ("scores", lines, ".3f"))
     for first in range(0, len(charts), 2):
         for column, (key, lines, shape) in zip(st.columns(2), charts[first : first + 2], strict=False):
             labels = {"title": t(f"runs.chart.{key}"), "subtitle": "", "step": _step()}
@@ -152,7 +169,7 @@ def _rates(run: dict[str, Any]) -> None:
 def series(run_id: str, key: str, points: int, smoothing: float = 0.0) -> curves.Curve:
     """A curve by the key of its chart: in the units of the screen, GB and tokens per second."""
     if key == "speed":
-        return curves.speed(run_id, points)
+        return curves.speed(run_id, min(points, STRETCHES))
     found = curves.curve(run_id, key, points, smoothing)
     if key == "memory":
         values, smoothed = ([value / 1e9 for value in part] for part in (found.values, found.smoothed))

@@ -65,6 +65,9 @@ h1 { padding-bottom: .1rem !important; }
 .passage b { font-variant-numeric: tabular-nums; }
 .source { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .92rem; line-height: 1.7; max-width: 46rem; }
 .source mark { background: light-dark(#FDE68A, #854D0E); color: inherit; border-radius: 3px; padding: .05rem .1rem; }
+.cells { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.2rem, 1fr)); gap: .7rem .9rem;
+  font-size: .82rem; }
+.cells b { display: block; font-size: 1.2rem; font-weight: 500; font-variant-numeric: tabular-nums; }
 .said { height: 21rem; overflow-y: auto; font-size: .86rem; line-height: 1.5; overflow-wrap: anywhere;
   border: 1px solid color-mix(in srgb, currentColor 16%, transparent); border-radius: 10px; padding: .6rem .75rem; }
 .said > b { display: block; white-space: pre-wrap; max-height: 6.5rem; overflow-y: auto; }
