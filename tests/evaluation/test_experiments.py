@@ -97,7 +97,8 @@ def test_results_have_the_shape_the_command_line_promises(finished: dict[str, An
     assert [arm["adapter"] for arm in report["arms"]] == [None, "run-a"]
     assert [(c["a"], c["b"], c["metric"]) for c in report["contrasts"]] == [("base", "run-a", m) for m in ROUGE]
     for difference in report["contrasts"]:
-        assert set(difference) == {"a", "b", "metric", "delta", "low", "high", "p", "n"}
+        counted = {"helped", "hurt", "unchanged"}
+        assert set(difference) == {"a", "b", "metric", "delta", "low", "high", "p", "n"} | counted
 
 
 def made_up(scores: dict[str, list[float | None]]) -> dict[str, Any]:

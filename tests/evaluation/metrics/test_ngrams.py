@@ -6,7 +6,7 @@ import re
 import pytest
 
 from core.evaluation import metrics
-from core.evaluation.metrics import ROUGE, rouge_row
+from core.evaluation.metrics import ROUGE, TOKENIZERS, MixedTokenizer, rouge_row
 
 
 def test_identical_texts_score_one_in_any_script() -> None:
@@ -23,6 +23,32 @@ def test_the_cases_the_usual_tokenizer_gets_wrong() -> None:
     assert rouge_row("GPT 是大模型", "GPT 不是香蕉")["rouge1"] == pytest.approx(2 * 2 / (5 + 5))
     assert rouge_row("你好", "你好")["rouge1"] == 1.0
     assert rouge_row("香蕉", "模型")["rouge1"] == 0.0
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_under_each_tokenizer_the_same_chinese_scores_one_and_what_shares_nothing_zero(tokenizer: str) -> None:
+    same = "广州大学位于广东省，创办于一九二七年。GPT 是大模型！"
+    assert rouge_row(same, same, tokenizer) == pytest.approx(dict.fromkeys(ROUGE, 1.0), abs=1e-12)
+    assert rouge_row(same, "今天天气很好，我们去爬山吧？", tokenizer) == dict.fromkeys(ROUGE, 0.0)
+
+
+def test_the_tokenizers_differ_in_what_they_take_for_a_token() -> None:
+    text = "广州大学有 running GPT-4"
+    assert MixedTokenizer().tokenize(text) == [*"广州大学有", "running", "gpt", "4"]
+    assert MixedTokenizer("jieba").tokenize(text) == ["广州大学", "有", "running", "gpt", "4"]
+    assert MixedTokenizer("english").tokenize(text) == [*"广州大学有", "run", "gpt", "4"]
+
+
+def test_full_width_letters_and_digits_are_the_plain_ones() -> None:
+    assert rouge_row("ＧＰＴ ２", "gpt 2")["rougeL"] == 1.0
+
+
+def test_of_several_references_the_best_counts_for_each_figure() -> None:
+    references = ["the fox jumps over it", "a red fox"]
+    found = rouge_row("the red fox", references)
+    alone = [rouge_row("the red fox", reference) for reference in references]
+    assert found == {name: max(one[name] for one in alone) for name in ROUGE}
+    assert found["rouge2"] == pytest.approx(0.5)
 
 
 def test_an_empty_answer_scores_zero() -> None:
@@ -43,8 +69,10 @@ ENGLISH = [
 def test_on_english_it_is_rouge_scores_own(prediction: str, reference: str) -> None:
     from rouge_score.rouge_scorer import RougeScorer
 
-    own = RougeScorer(list(ROUGE)).score(reference, prediction)
-    assert rouge_row(prediction, reference) == pytest.approx({name: own[name].fmeasure for name in ROUGE})
+    for tokenizer, stemmed in (("character", False), ("jieba", False), ("english", True)):
+        own = RougeScorer(list(ROUGE), use_stemmer=stemmed).score(reference, prediction)
+        found = rouge_row(prediction, reference, tokenizer)
+        assert found == pytest.approx({name: own[name].fmeasure for name in ROUGE})
 
 
 def tokens(text: str) -> list[str]:
