@@ -106,6 +106,7 @@ def _layout(labels: dict[str, str], height: int, steps: int, from_zero: bool) ->
             "xanchor": "left",
             "font": {"size": 14},
         },
+        "template": {"layout": {"autotypenumbers": "strict"}},  # checking plotly's own takes longer than the rest
         "height": height,
         "margin": {"l": 56, "r": 16, "t": TOP, "b": BOTTOM},
         "hovermode": "x unified",
