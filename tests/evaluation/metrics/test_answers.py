@@ -1,4 +1,4 @@
-"""Exact match and token F1 by hand and against SQuAD's rule; plain forms; refusals in this project's sets and others."""
+"""Exact match and token F1 by hand and against SQuAD's rule; plain forms; refusals in the shipped sets and others."""
 
 import json
 import re
@@ -151,6 +151,7 @@ def test_usual_refusals(text: str) -> None:
         "文中没有提到具体日期，但他在1952年当选。",
         "他不知道自己的身世，由养父带大。",
         "该馆不提供餐饮。",
+        "内容不得外传，他说。",
         "医生说他无法回答警察的问题。",
         "根据规定，成员不能提供餐饮。",
         "广州大学没有附属医院。",
