@@ -17,7 +17,7 @@ from core.training.data import datasets
 from core.training.dependents import ORIGIN
 
 QUESTIONS = ["What is a llama?", "请用一句话介绍你自己。", "Write down three colours.", "1 + 1 = ?"]
-OF_THE_DATA = 4
+OF_THE_DATA = 2
 """Questions of the run's own test rows that are asked, too."""
 NEW_TOKENS = 24
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.05, "float16": 0.02}
