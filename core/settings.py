@@ -54,6 +54,10 @@ class Settings(BaseSettings):
         return self.data_dir / "chats"
 
     @property
+    def prompts_dir(self) -> Path:
+        return self.data_dir / "prompts"
+
+    @property
     def uploads_dir(self) -> Path:
         return self.data_dir / "uploads"
 
