@@ -32,7 +32,7 @@ PER_PASSAGE = (1, 1, 2, 2, 3)  # how many questions a passage gets
 QUESTIONS = sum(PER_PASSAGE) / len(PER_PASSAGE)
 LONGER = 1.6  # the chance of a question grows with this power of its answer's length
 LONG = 12  # a frame whose answers are longer than this on average ...
-TURNS = 6  # ... is drawn so many times as often: real questions ask for whole clauses too
+TURNS = 2  # ... is drawn so many times as often: real questions ask for whole clauses too
 LENGTHS = (60, 260, 150)  # characters of a passage before a distractor: least, most, mode
 
 
