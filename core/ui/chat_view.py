@@ -86,10 +86,10 @@ def settings_popover() -> dict[str, Any]:
     with st.popover(t("chat.settings"), icon=":material/tune:"):
         usable = [c for c in cards.catalog().values() if c.generates and (c.embedded or store.is_usable(c))]
         names = [card.name for card in usable]
-        index = names.index(store.default_generator().name) if store.default_generator().name in names else 0
-        model = st.selectbox(t("chat.model"), names, index=index, key="chat_model")
-        labels = {"": t("chat.no_adapter"), **runs.adapters(model)}
         wanted = st.query_params.get("adapter", "")
+        first = next((base for base in (_base(wanted), store.default_generator().name) if base in names), names[0])
+        model = st.selectbox(t("chat.model"), names, index=names.index(first), key="chat_model")
+        labels = {"": t("chat.no_adapter"), **runs.adapters(model, checkpoints_too=True)}
         adapter = st.selectbox(
             t("chat.adapter"),
             list(labels),
@@ -116,6 +116,14 @@ def settings_popover() -> dict[str, Any]:
         "temperature": temperature,
         "max_new_tokens": length,
     }
+
+
+def _base(adapter_id: str) -> str:
+    """The base model of the run in the address; empty: there is none."""
+    try:
+        return str(runs.show(adapter_id)["config"]["model"])
+    except UserError:
+        return ""
 
 
 def figures(answer: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ def open_experiment(experiment_id: str) -> None:
 
 def form() -> None:
     """Base against a run's adapter on test rows, with or without a knowledge base; starts the worker."""
-    finished = {run["id"]: run for run in runs.listing() if run.get("adapter")}
+    finished = _adapters()
     wanted = st.query_params.get("run", "")
     with st.container(border=True):
         left, middle, right = st.columns([2, 2, 1])
@@ -38,11 +38,11 @@ def form() -> None:
             t("comparison.run"),
             ids,
             index=ids.index(wanted) if wanted in ids else 0,
-            format_func=lambda key: components.job_label(key, finished[key]["config"]["name"]),
+            format_func=finished.__getitem__,
             key="compare_run",
         )
         names = list(datasets.listing())
-        trained_on = finished[run_id]["config"]["dataset"]
+        trained_on = runs.show(run_id)["config"]["dataset"]
         dataset = middle.selectbox(
             t("comparison.dataset"),
             names,
@@ -60,6 +60,17 @@ def form() -> None:
             )
         if st.button(t("comparison.start"), type="primary", icon=":material/play_arrow:", key="compare_start"):
             _start(dataset, run_id, kb, int(limit))
+
+
+def _adapters() -> dict[str, str]:
+    """What can be compared with its base model: id → label, each run with an adapter and the checkpoints it kept."""
+    found = {}
+    for run in runs.listing():
+        if run.get("adapter"):
+            found[run["id"]] = components.job_label(run["id"], run["name"])
+            for at in runs.checkpoints(run["id"]):
+                found[at["id"]] = f"{found[run['id']]} · {t('runs.take.at', step=at['step'])}"
+    return found
 
 
 def _start(dataset: str, run_id: str, kb: str, limit: int) -> None:

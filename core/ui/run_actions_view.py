@@ -47,7 +47,8 @@ def use(adapter_id: str, primary: bool = False, key: str = "") -> None:
     if st.button(
         t("finetune.to_chat"), icon=":material/forum:", key=f"to_chat{key}", type="primary" if primary else "secondary"
     ):
-        st.session_state.pop("chat_adapter", None)
+        for chosen in ("chat_model", "chat_adapter"):
+            st.session_state.pop(chosen, None)
         shell.go("chat", {"adapter": adapter_id})
     if st.button(t("finetune.to_compare"), icon=":material/balance:", key=f"to_compare{key}"):
         st.session_state.pop("compare_run", None)

@@ -115,7 +115,7 @@ def _loss(run: dict[str, Any]) -> None:
     train, test = theme.run_colors()[:2]
     loss, measured = curves.curve(run_id, "loss", POINTS, SMOOTHING), curves.curve(run_id, "eval_loss", POINTS)
     subtitle = t(
-        "runs.chart.loss_about",
+        "runs.chart.label_loss_about" if config.get("task") == "classify" else "runs.chart.loss_about",
         rows=run.get("measured", config["eval_rows"]),
         rate=f"{config['learning_rate']:g}",
         window=round(1 / (1 - SMOOTHING)),

@@ -36,7 +36,7 @@ def overlay(run_ids: Sequence[str]) -> None:
     if len(run_ids) > MOST:
         st.caption(t("runs.overlay.most", count=MOST))
     shown = list(run_ids)[:MOST]
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         key = _quantity(shown)
         smoothing = st.slider(
             t("runs.overlay.smoothing"), 0.0, 0.99, 0.9, 0.01, key="overlay_smoothing", width=220,

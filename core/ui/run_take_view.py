@@ -39,12 +39,13 @@ def _export(adapter_id: str, whole: bool) -> None:
     st.caption(t("runs.export.whole" if whole else "runs.export.help"))
     if not whole:
         st.download_button(
-            t("runs.export.do"), lambda: _zipped(adapter_id), f"{adapter_id}.zip", "application/zip",
+            t("runs.export.do"), lambda: zipped(adapter_id), f"{adapter_id}.zip", "application/zip",
             icon=":material/download:", on_click="ignore", key="export_do",
         )  # fmt: skip
 
 
-def _zipped(adapter_id: str) -> bytes:
+def zipped(adapter_id: str) -> bytes:
+    """The exported file, made when it is asked for."""
     with tempfile.TemporaryDirectory() as folder:
         return portable.export(adapter_id, Path(folder)).read_bytes()
 
