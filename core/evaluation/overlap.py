@@ -7,6 +7,12 @@ from typing import Literal
 from core.training.data import splitting
 from core.training.data.columns import Row
 
+REPEATED = 0.95
+"""Share of a question's n-grams from which a text of the knowledge base repeats it.
+
+A question takes words from the passage that answers it: of 1,002 real Chinese ones 27 have 0.8 of their n-grams there,
+and none this much.
+"""
 _EXCERPT = 80  # characters
 
 
@@ -41,19 +47,19 @@ def find(
     """Test rows whose passage, dialogue, text or question stands in a train row, or their question in a text.
 
     A passage of a test row may well stand in the knowledge base: that is what the base is for. So there the question
-    alone is looked for, where a row has one.
+    alone is looked for, where a row has one, and nearly all of it.
 
     Args:
         texts: chunks or documents of the knowledge base; what goes over the end of one is not found.
         sources: the texts' documents by name.
-        contained: share of the n-grams from which a row counts as met.
+        contained: share of the n-grams from which a row counts as met in a train row.
     """
     found = [
         Overlap(leak.test, "train", leak.train, "", leak.share, _excerpt(splitting.question(test[leak.test])))
         for leak in splitting.leaks(train, test, contained)
     ]
     asked = [str(row.get("question") or splitting.question(row)) for row in test]
-    told = splitting.leaks([{"text": text} for text in texts], [{"text": text} for text in asked], contained)
+    told = splitting.leaks([{"text": text} for text in texts], [{"text": text} for text in asked], REPEATED)
     for leak in told:
         source = sources[leak.train] if sources else ""
         found.append(Overlap(leak.test, "knowledge", leak.train, source, leak.share, _excerpt(asked[leak.test])))

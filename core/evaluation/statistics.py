@@ -124,19 +124,21 @@ def contrasts(
     return told
 
 
-def interaction(
-    cells: Sequence[Sequence[float] | Sequence[Row] | np.ndarray], seed: int = 0, aggregate: Aggregate = mean
-) -> dict[str, Any]:
+def interaction(cells: Sequence[Sequence[Any]], seed: int = 0, aggregate: Aggregate = mean) -> dict[str, Any] | None:
     """The 2×2 interaction (d - c) - (b - a): what the second factor adds once the first is there, beyond its own gain.
 
     Args:
-        cells: a (neither), b (one factor), c (the other factor), d (both), over the same rows.
+        cells: a (neither), b (one factor), c (the other factor), d (both), over the same rows; None where a row has no
+            value: such rows are left out of all four.
 
     Returns:
-        {"delta", "low", "high", "p", "n", "verdict"}. p exchanges a with b and c with d row by row; where the aggregate
-        is no mean this is an approximation.
+        {"delta", "low", "high", "p", "n", "verdict"}; None: no row has all four. p exchanges a with b and c with d row
+        by row; where the aggregate is no mean this is an approximation.
     """
-    a, b, c, d = (table(cell) for cell in cells)
+    kept = [row for row in zip(*cells, strict=True) if all(value is not None for value in row)]
+    if not kept:
+        return None
+    a, b, c, d = (table(cell) for cell in zip(*kept, strict=True))
     n = len(a)
     totals = [float(aggregate(cell.sum(0), n)) for cell in (a, b, c, d)]
     draws = [_draws(cell, seed, aggregate) for cell in (a, b, c, d)]

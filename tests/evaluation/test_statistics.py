@@ -223,6 +223,16 @@ def test_the_interaction_is_the_difference_of_differences() -> None:
     assert interaction([a, b, c, b + c - a])["verdict"] == UNCLEAR
 
 
+def test_the_interaction_is_of_the_rows_that_all_four_have() -> None:
+    cells = [[0.1, 0.2, None, 0.4], [0.2, 0.2, 0.3, 0.5], [0.3, None, 0.1, 0.2], [0.9, 0.8, 0.7, 0.6]]
+    found = interaction(cells)
+    assert found is not None
+    assert found["n"] == 2
+    assert found["delta"] == pytest.approx(((0.9 - 0.3 - 0.2 + 0.1) + (0.6 - 0.2 - 0.5 + 0.4)) / 2)
+    assert found["verdict"] == TOO_FEW
+    assert interaction([[None], [1.0], [1.0], [1.0]]) is None
+
+
 @pytest.mark.parametrize(
     ("gain", "n", "code"),
     [(0.3, FEWEST - 1, TOO_FEW), (0.3, FEWEST, HIGHER), (-0.3, FEWEST, LOWER), (0.0, 200, UNCLEAR)],
