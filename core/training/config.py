@@ -153,8 +153,20 @@ def load(name_or_file: str, overrides: dict[str, Any] | None = None) -> TrainCon
                 name=name_or_file,
                 known=", ".join(recipes()),
             )
+    return parse(path.read_bytes(), str(path), overrides)
+
+
+def parse(data: bytes, path: str, overrides: dict[str, Any] | None = None) -> TrainConfig:
+    """The config that a TOML file says, some fields replaced.
+
+    Args:
+        path: what the file is called in messages.
+
+    Raises:
+        UserError: not TOML, or a value out of range.
+    """
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError("{path} is not a TOML file: {why}", "Mend it and start again.", path=path, why=error) from error
     return make({**values, **(overrides or {})})
@@ -188,6 +200,11 @@ def spoken(field: str, value: Any) -> str:
     return SEPARATORS[field].join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+def spell(config: TrainConfig) -> str:
+    """The config as TOML."""
+    return tomli_w.dumps(config.model_dump())
+
+
 def save(config: TrainConfig, path: Path) -> None:
     """Write the config as TOML."""
-    files.write_text(path, tomli_w.dumps(config.model_dump()))
+    files.write_text(path, spell(config))

@@ -29,12 +29,13 @@ def reproduce(run_id: str) -> dict[str, str]:
     path = runs.folder(run_id) / "config.toml"
     config = configs.load(str(path))
     return {
-        "command": _command(config) or f"python -m core train {shlex.quote(str(path))}",
+        "command": command(config) or f"python -m core train {shlex.quote(str(path))}",
         "toml": path.read_text("utf-8"),
     }
 
 
-def _command(config: TrainConfig) -> str:
+def command(config: TrainConfig) -> str:
+    """The command of a config, from the recipe that is nearest; empty where no command line can say it."""
     wanted = config.model_dump()
     lines = []
     for recipe in configs.recipes():
