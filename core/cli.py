@@ -95,7 +95,11 @@ def ask(
     kb: Annotated[str, typer.Option(help="Answer with this knowledge base.")] = "",
     compare: Annotated[bool, typer.Option(help="Answer without and with the knowledge base, in one batch.")] = False,
     model: Annotated[str, typer.Option(help="Catalog name of the model.")] = "",
-    adapter: Annotated[str, typer.Option(help="Run whose adapter is used.")] = "",
+    adapter: Annotated[str, typer.Option(help="Run whose adapter is used, or an adapter of the app's own.")] = "",
+    reader: Annotated[
+        bool,
+        typer.Option(help="Read passages with the app's adapter for the question's language."),
+    ] = True,
     top_k: Annotated[int, typer.Option(min=0, help="Passages to read; 0: what suits the model.")] = 0,
     rewrite: Annotated[bool, typer.Option("--rewrite", help="The model also writes a search query.")] = False,
     multi_query: MultiQuery = 1,
@@ -112,10 +116,10 @@ def ask(
 
     if compare and not kb:
         raise UserError("--compare needs a knowledge base.", "Add --kb NAME.")
-    name = model or (runs.show(adapter)["config"]["model"] if adapter else "")
+    name = model or (runs.base(adapter) if adapter else "")
     card = cards.card(name) if name else store.default_generator()
     path = runs.adapter(adapter, card.name) if adapter else None
-    arms = [asking.Arm(use, adapter, path) for use in ([False, True] if compare else [bool(kb)])]
+    arms = asking.arms(card.name, question, [False, True] if compare else [bool(kb)], adapter, path, reader)
     options = Options.of(card, max_new_tokens=max_new_tokens, temperature=temperature)
     engine, passages, queries = Engine(), list[dict[str, Any]](), list[str]()
     if kb:
@@ -131,7 +135,8 @@ def ask(
     def text() -> str:
         parts = []
         for record in records:
-            parts.append(f"— {card.title}, {'with ' + kb if record['rag'] else 'without knowledge base'}")
+            model_name = card.title + (f" + {record['adapter']}" if record["adapter"] else "")
+            parts.append(f"— {model_name}, {'with ' + kb if record['rag'] else 'without knowledge base'}")
             if record["rag"] and not passages:
                 parts.append(f"(Nothing in {kb} is near enough to this question: answered without passages.)")
             parts.append(record["text"])

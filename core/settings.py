@@ -66,6 +66,10 @@ class Settings(BaseSettings):
         return ROOT / "knowledge"
 
     @property
+    def adapters_dir(self) -> Path:
+        return ROOT / "assets" / "adapters"
+
+    @property
     def datasets_dir(self) -> Path:
         return ROOT / "assets" / "datasets"
 

@@ -39,7 +39,7 @@ def start(
 
     Args:
         dataset: data set name or file; its test rows are asked.
-        models: "base" and ids of runs, all of one base model.
+        models: "base" and ids of runs or the app's own adapters, all of one base model.
         kb: knowledge base for the arms that use one.
         rag: which of without / with knowledge base to ask.
         limit: at most so many rows, from the start of the test split; 0: all.
@@ -48,8 +48,7 @@ def start(
     Raises:
         UserError: unknown data set, run or knowledge base; runs of different base models; no arm.
     """
-    picked = [runs.show(name) for name in models if name != "base"]
-    bases = {run["config"]["model"] for run in picked} | ({model} if model else set())
+    bases = {runs.base(name) for name in models if name != "base"} | ({model} if model else set())
     if len(bases) > 1:
         raise UserError("These runs adapt different base models: {names}.", "Compare one at a time.", names=bases)
     card = cards.card(bases.pop() if bases else store.default_generator().name)

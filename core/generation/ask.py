@@ -9,7 +9,7 @@ from typing import Any
 from core.errors import UserError
 from core.generation import prompts
 from core.generation.engine import Answer, Engine, Generation, Options, Request
-from core.models import IMPORTING, cards, loading, store
+from core.models import IMPORTING, adapters, cards, loading, store
 
 History = Sequence[tuple[str, str]]
 """The earlier (question, answer) pairs of a conversation, oldest first."""
@@ -20,17 +20,37 @@ REWRITING = 64  # tokens of a rewritten question, or of a few
 class Arm:
     """One combination under comparison: with or without the knowledge base, base model or an adapter.
 
-    ``adapter`` is the run's name (empty: base model) and ``adapter_path`` the directory its weights lie in.
+    ``adapter`` is the run's name (empty: base model) and ``adapter_path`` the directory its weights lie in. A
+    ``reader`` is an adapter for answering from passages, of no use where there are none.
     """
 
     rag: bool = False
     adapter: str = ""
     adapter_path: Path | None = field(default=None, compare=False)
+    reader: bool = False
 
     @property
     def key(self) -> str:
         """The arm's cell of the 2x2 bench: base, base_rag, tuned or tuned_rag."""
         return ("tuned" if self.adapter else "base") + ("_rag" if self.rag else "")
+
+    def given(self, passages: Sequence[Any]) -> "Arm":
+        """The arm that really answers, once it is known what was found."""
+        return Arm(self.rag) if self.reader and not passages else self
+
+
+def arms(
+    model: str, question: str, uses: Sequence[bool], adapter: str = "", path: Path | None = None, reads: bool = True
+) -> list[Arm]:
+    """The arms of one question, one for each of ``uses`` (without, with a knowledge base).
+
+    Args:
+        adapter, path: a run's id and its weights, for all arms; empty: the base model.
+        reads: without an adapter, the one that comes with the app for this model and the question's language is used
+            where passages are read (:func:`core.models.adapters.reader`).
+    """
+    own = adapters.reader(model, prompts.language(question)) if reads and not adapter else None
+    return [Arm(use, own.name, own.folder, True) if own and use else Arm(use, adapter, path) for use in uses]
 
 
 def submit(
@@ -57,7 +77,7 @@ def submit(
     requests = []
     for arm, history in zip(arms, histories or [()] * len(arms), strict=True):
         asked = context if arm.rag else question
-        requests.append(Request(prompts.conversation(asked, history), arm.adapter_path))
+        requests.append(Request(prompts.conversation(asked, history), arm.given(passages).adapter_path))
     return engine.submit(model, requests, options)
 
 
@@ -110,7 +130,7 @@ def record(model: str, arm: Arm, answer: Answer, passages: Sequence[dict[str, An
     return {
         "rag": arm.rag,
         "model": model,
-        "adapter": arm.adapter or None,
+        "adapter": arm.given(passages).adapter or None,
         **asdict(answer),
         "passages": list(passages) if arm.rag else [],
     }

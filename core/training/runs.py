@@ -8,6 +8,7 @@ from typing import Any
 
 from core import files, jobs, queue
 from core.errors import UserError
+from core.models.adapters import shipped
 from core.settings import settings
 from core.training import config as configs
 from core.training import mixing
@@ -164,13 +165,16 @@ def adapter(run_id: str, model: str = "", checkpoint: int | None = None) -> Path
     """Directory of a run's adapter weights.
 
     Args:
-        run_id: RUN, or RUN@STEP for one of its checkpoints.
+        run_id: RUN, RUN@STEP for one of its checkpoints, or the name of an adapter that comes with the app.
         model: the base model it is to be used on; empty: not checked.
         checkpoint: the step of one of :func:`checkpoints`; None: the one named by the id, else what the run ended with.
 
     Raises:
         UserError: the run has none (yet), has no such checkpoint, or adapts another base model.
     """
+    _check_base(run_id, model)
+    if run_id in shipped():
+        return shipped()[run_id].folder
     run_id, step = split(run_id)
     step = checkpoint if checkpoint is not None else step
     path = folder(run_id) / "adapter"
@@ -180,16 +184,29 @@ def adapter(run_id: str, model: str = "", checkpoint: int | None = None) -> Path
             raise UserError("Run {run} has no checkpoint {step}.", "Choose one that it kept.", run=run_id, step=step)
     elif not path.is_dir():
         raise UserError("Run {run} has no adapter yet.", "Wait until it is finished.", run=run_id)
-    base = show(run_id)["config"]["model"]
-    if model and base != model:
-        raise UserError(
-            "Run {run} adapts {base}, not {model}.", "Choose that model.", run=run_id, base=base, model=model
-        )
     return path
 
 
+def base(adapter_id: str) -> str:
+    """The base model of an adapter, by its catalog name; ids as in :func:`adapter`.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    if adapter_id in shipped():
+        return shipped()[adapter_id].model
+    return str(show(split(adapter_id)[0])["config"]["model"])
+
+
+def _check_base(adapter_id: str, model: str) -> None:
+    if model and (found := base(adapter_id)) != model:
+        raise UserError(
+            "Run {run} adapts {base}, not {model}.", "Choose that model.", run=adapter_id, base=found, model=model
+        )
+
+
 def adapters(model: str, checkpoints_too: bool = False) -> dict[str, str]:
-    """Adapters that fit a base model: id → label, the newest run first.
+    """Adapters that fit a base model: id → label, the newest run first, those that come with the app last.
 
     Args:
         checkpoints_too: after each run also the checkpoints it kept, as RUN@STEP.
@@ -204,7 +221,7 @@ def adapters(model: str, checkpoints_too: bool = False) -> dict[str, str]:
         if checkpoints_too:
             kept = checkpoints(run["id"])
             found |= {at["id"]: f"{label} · {at['step']}{' ★' if at['best'] else ''}" for at in kept}
-    return found
+    return found | {name: name for name, own in shipped().items() if own.model == model}
 
 
 def checkpoints(run_id: str) -> list[dict[str, Any]]:

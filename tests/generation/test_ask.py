@@ -1,6 +1,7 @@
 """From passages to a batch: what a model reads, how much of it fits, and the model as a writer of queries."""
 
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from core.generation.ask import Arm
 from core.generation.engine import Engine, Options, Request
 from core.models import cards, store
 from core.models.cards import ModelCard
+from core.settings import settings
+from core.training import runs
 from tests.helpers.isolation import add_card
 
 PASSAGE = {"text": "A llama carries loads.", "source": "a.md", "heading": "Animals"}
@@ -57,3 +60,41 @@ def test_a_writer_is_the_base_model_asked_briefly(tiny_card: ModelCard) -> None:
     rows = [Request(prompts.conversation("Write a query."))]
     expected = engine.submit("tiny", rows, Options(max_new_tokens=ask.REWRITING)).result()[0].text
     assert ask.writer(engine, "tiny")("Write a query.") == expected
+
+
+@pytest.fixture
+def reading_adapter(
+    tiny_card: ModelCard, tiny_adapters: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """An adapter of the app's own with which the tiny model reads Chinese."""
+    folder = tmp_path / "adapters" / "reads-zh"
+    copytree(tiny_adapters[0], folder)
+    words = 'note = { en = "Reads.", zh = "会读。" }'
+    card = f'name = "reads-zh"\nmodel = "tiny"\nlanguage = "zh"\nlicense = "Apache-2.0"\n{words}\n'
+    (folder / "card.toml").write_text(card, "utf-8")
+    monkeypatch.setattr(type(settings()), "adapters_dir", property(lambda self: folder.parent))
+    return folder
+
+
+def test_chinese_questions_are_read_with_the_adapter_that_is_for_them(reading_adapter: Path) -> None:
+    chosen = ask.arms("tiny", "羊驼是什么？", [False, True])
+    assert [arm.key for arm in chosen] == ["base", "tuned_rag"]
+    assert chosen[1].adapter_path == reading_adapter
+    assert [arm.key for arm in ask.arms("tiny", QUESTION, [False, True])] == ["base", "base_rag"]
+    assert [arm.key for arm in ask.arms("tiny", "羊驼是什么？", [True], reads=False)] == ["base_rag"]
+    assert ask.arms("tiny", "羊驼是什么？", [True], "run", Path("there"))[0].adapter == "run"
+    assert runs.adapter("reads-zh", "tiny") == reading_adapter
+    assert runs.adapters("tiny") == {"reads-zh": "reads-zh"}
+    with pytest.raises(UserError, match="adapts tiny, not other"):
+        runs.adapter("reads-zh", "other")
+
+
+def test_without_passages_such_an_adapter_has_nothing_to_read(reading_adapter: Path) -> None:
+    engine, question = Engine(), "羊驼是什么？"
+    chosen = ask.arms("tiny", question, [True])
+    for passages, weights in (([PASSAGE], reading_adapter), ([], None)):
+        [answer] = ask.submit(engine, "tiny", question, chosen, passages, options=OPTIONS).result()
+        read = prompts.with_context(question, prompts.reading(question, passages, tags=True))
+        [expected] = engine.submit("tiny", [Request(prompts.conversation(read), weights)], OPTIONS).result()
+        assert answer.text == expected.text
+        assert ask.record("tiny", chosen[0], answer, passages)["adapter"] == ("reads-zh" if passages else None)
