@@ -13,11 +13,11 @@ from core.generation import chats, turns
 from core.generation.ask import Arm
 from core.generation.engine import Engine, Options
 from core.generation.turns import Turn
-from core.models import cards, store
+from core.models import adapters, cards, store
 from core.rag import citations, context, retrieval
 from core.training import runs
 from core.ui import components
-from core.ui.i18n import seconds, t
+from core.ui.i18n import language, seconds, t
 
 MODES = ("both", "without", "with")
 EXAMPLES = {"What is Llama 2?": "llama2", "介绍一下广州大学": "guangzhou"}  # question → knowledge base
@@ -44,7 +44,7 @@ def ask(engine: Engine, chat: chats.Chat, text: str, mode: str, kb: str, chosen:
     question = turns.Question(
         text,
         model,
-        [Arm(rag, adapter, path) for rag in uses],
+        generation.arms(model, text, uses, adapter, path, chosen["reads"]),
         retrieve if any(uses) else None,
         kb if any(uses) else "",
         Options.of(cards.card(model), max_new_tokens=chosen["max_new_tokens"], temperature=chosen["temperature"]),
@@ -97,6 +97,9 @@ def settings_popover() -> dict[str, Any]:
             format_func=lambda key: labels.get(key, key),
             key="chat_adapter",
         )
+        reads = True
+        if not adapter and any(own.model == model for own in adapters.shipped().values()):
+            reads = st.toggle(t("chat.reads"), True, key="chat_reads", help=t("chat.reads_help"))
         top_k = st.slider(
             t("chat.top_k"), 1, 8, cards.card(model).passages, key="chat_top_k", help=t("chat.top_k_help")
         )
@@ -110,6 +113,7 @@ def settings_popover() -> dict[str, Any]:
     return {
         "model": model,
         "adapter": adapter,
+        "reads": reads,
         "top_k": top_k,
         "rewrite": rewrite,
         "queries": QUERIES if several else 1,
@@ -179,6 +183,8 @@ def kept_turn(turn: dict[str, Any], key: str) -> None:
             components.chip(arm_of(answer), components.arm_label(arm_of(answer)))
             if answer["rag"] and not answer["passages"]:
                 nothing_found()
+            if own := adapters.shipped().get(answer["adapter"] or ""):
+                st.caption(t("chat.read_with", name=own.name), help=own.note[language()])
             marked = components.cited_text(answer["text"], answer.get("cited", []), read, turn.get("kb", ""))
             st.markdown(marked or "…")
             st.html(f'<div class="figures">{figures(answer)}</div>')
