@@ -180,10 +180,11 @@ def _class(folder: Path, task: Task, test: list[Example], asked: list[str]) -> A
             return task.loss(inputs, num_items_in_batch)
 
         def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-            with undisturbed(self.model), self.compute_loss_context_manager():
+            with undisturbed(self.model):
                 batches = [self._prepare_inputs(batch) for batch in self._test_batches()]
-                figures = task.measure(batches)
-                if asked:
+                with self.compute_loss_context_manager():
+                    figures = task.measure(batches)
+                if asked:  # without autocast, which would convert all weights again for every token
                     callbacks.sample(folder, self.state.global_step, asked, task.answers(asked))
             self.log(dict(figures))
             self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, figures)
