@@ -21,49 +21,6 @@ def _figure(title: str, subtitle: str, height: int) -> Any:
     return figure
 
 
-def loss(points: Sequence[dict[str, Any]], labels: dict[str, str], colors: dict[str, str], steps: int = 0) -> Any:
-    """Training and test loss over the steps of a run.
-
-    Args:
-        points: rows of ``metrics.jsonl``: {"step", "loss"} and {"step", "eval_loss"}.
-        labels: texts under "title", "subtitle", "step", "loss", "train", "eval".
-        colors: "train" and "eval".
-        steps: length of the step axis; 0: as far as there are points.
-    """
-    figure = _figure(labels["title"], labels["subtitle"], 380)
-    for key, name, marker in (("loss", "train", "circle"), ("eval_loss", "eval", "diamond")):
-        rows = [point for point in points if key in point]
-        figure.add_scatter(
-            x=[row["step"] for row in rows],
-            y=[row[key] for row in rows],
-            name=labels[name],
-            mode="lines+markers",
-            line={"color": colors[name], "width": 2.5 if name == "eval" else 1.8},
-            marker={"symbol": marker, "size": 9 if name == "eval" else 4},
-            hovertemplate="%{y:.4f}",
-            cliponaxis=False,
-        )
-    figure.update_xaxes(title=labels["step"], range=[0, steps] if steps else None, gridcolor=GRID, fixedrange=True)
-    figure.update_yaxes(title=labels["loss"], rangemode="tozero", gridcolor=GRID, fixedrange=True)
-    return figure
-
-
-def learning_rate(points: Sequence[dict[str, Any]], labels: dict[str, str], color: str, steps: int = 0) -> Any:
-    """Learning rate over the steps of a run; arguments as for :func:`loss`, labels "title", "subtitle", "step"."""
-    rows = [point for point in points if "learning_rate" in point]
-    figure = _figure(labels["title"], labels["subtitle"], 220)
-    figure.add_scatter(
-        x=[row["step"] for row in rows],
-        y=[row["learning_rate"] for row in rows],
-        mode="lines",
-        line={"color": color, "width": 2},
-        hovertemplate="%{y:.2e}",
-    )
-    figure.update_xaxes(title=labels["step"], range=[0, steps] if steps else None, gridcolor=GRID, fixedrange=True)
-    figure.update_yaxes(rangemode="tozero", exponentformat="e", gridcolor=GRID, fixedrange=True)
-    return figure
-
-
 def score_bars(
     arms: Sequence[dict[str, Any]],
     metrics: Sequence[str],
@@ -283,4 +240,38 @@ def chunk_map(points: Sequence[dict[str, Any]], query: tuple[float, float] | Non
     figure.update_layout(hovermode="closest")
     figure.update_xaxes(visible=False, fixedrange=True)
     figure.update_yaxes(visible=False, fixedrange=True)
+    return figure
+
+
+def lengths(found: dict[str, Any], limit: int, labels: dict[str, str], colors: dict[str, str], ink: str) -> Any:
+    """How long the examples of a data set are, and where they are cut off.
+
+    Args:
+        found: "edges" and "counts" of :func:`core.training.data.preview.histogram`.
+        limit: tokens kept of an example; a dashed line.
+        labels: texts under "title", "subtitle", "x", "y", "kept", "cut" and "limit".
+        colors: "kept" and "cut": of a bar by its first length; the bar that the line crosses counts as kept.
+        ink: colour of the line and its text.
+    """
+    figure = _figure(labels["title"], labels["subtitle"], 330)
+    edges, counts = found["edges"], found["counts"]
+    for key, pattern in (("kept", ""), ("cut", "/")):
+        bars = [place for place in range(len(counts)) if (edges[place] > limit) == (key == "cut")]
+        figure.add_bar(
+            x=[(edges[place] + edges[place + 1]) / 2 for place in bars],
+            y=[counts[place] for place in bars],
+            width=[edges[place + 1] - edges[place] for place in bars],
+            name=labels[key],
+            marker={"color": colors[key], "pattern": {"shape": pattern}},
+            customdata=[f"{edges[place]}–{edges[place + 1] - 1}" for place in bars],
+            hovertemplate="%{customdata}: %{y}",
+        )
+    if limit <= edges[-1] * 2:  # a line far beyond the bars would squeeze them
+        figure.add_vline(limit, line={"color": ink, "dash": "dash", "width": 1.5})
+        figure.add_annotation(
+            x=limit, y=1, yref="paper", yanchor="bottom", text=labels["limit"], showarrow=False, font={"color": ink}
+        )
+    figure.update_layout(bargap=0.06, hovermode="closest")
+    figure.update_xaxes(title=labels["x"], rangemode="tozero", fixedrange=True)
+    figure.update_yaxes(title=labels["y"], rangemode="tozero", gridcolor=GRID, fixedrange=True)
     return figure

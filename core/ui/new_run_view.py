@@ -23,8 +23,7 @@ SMALL = {
 
 def page() -> None:
     """Everything under "New run"."""
-    if forms.key("model") not in st.session_state:
-        forms.fill(filling(configs.load(EXAMPLE)))
+    ready()
     first_visit = None if runs.listing() else st.container()
     _recipe()
     with st.container(border=True):
@@ -46,6 +45,12 @@ def page() -> None:
     if config:
         with told:
             estimate_view.show(config)
+
+
+def ready() -> None:
+    """Fill the form with the example, unless it says something already."""
+    if forms.key("model") not in st.session_state:
+        forms.fill(filling(configs.load(EXAMPLE)))
 
 
 def filling(config: TrainConfig) -> dict[str, Any]:

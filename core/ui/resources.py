@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.generation import check
 from core.generation.engine import Engine
-from core.models import store
+from core.models import cards, loading, store
 from core.models.cards import ModelCard
 from core.rag import embedding
 
@@ -35,6 +35,13 @@ def warm() -> None:
             logging.getLogger("yuan").exception("Warming up failed")
 
     threading.Thread(target=load, daemon=True, name="warm-up").start()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def tokenizer(model: str) -> Any:
+    """The tokenizer of a model that is here."""
+    card = cards.card(model)
+    return loading.load_tokenizer(store.directory(card), card)
 
 
 class Work:

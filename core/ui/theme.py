@@ -74,6 +74,13 @@ h1 { padding-bottom: .1rem !important; }
 .said > p { margin: .45rem 0 0; padding-top: .45rem; white-space: pre-wrap;
   border-top: 1px solid color-mix(in srgb, currentColor 12%, transparent); }
 .said i { display: block; font-style: normal; font-size: .76rem; opacity: .72; font-variant-numeric: tabular-nums; }
+.tokens { font-size: .88rem; line-height: 1.75; white-space: pre-wrap; overflow-wrap: anywhere; max-height: 22rem;
+  overflow-y: auto; }
+.tokens > b { opacity: .6; margin-right: .6rem; font-variant-numeric: tabular-nums; }
+.tokens > i { font-style: normal; padding: .08rem 0; border-right: 1px solid light-dark(#CBD5E1, #475569);
+  color: light-dark(#475569, #A8B3C4); }
+.tokens > i.learned { color: light-dark(#78350F, #FDE68A); background: light-dark(#FEF3C7, #45310B);
+  border-bottom: 2px solid light-dark(#B45309, #FBBF24); }
 .waiting { font-size: .9rem; color: color-mix(in srgb, currentColor 68%, transparent); }
 .status { display: inline-block; padding: .1rem .55rem; border-radius: 999px; font-size: .8rem; font-weight: 600;
   border: 1px solid color-mix(in srgb, currentColor 30%, transparent); }

@@ -1,0 +1,140 @@
+"""The New run and Data parts of Fine-tune, run by Streamlit's own test harness."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import charts
+from core.models import memory
+from core.models.cards import ModelCard
+from core.training import config, runs
+from core.training.data import datasets, preview
+from core.ui import data_view, new_run_view
+from tests.pages.test_pages import opened, server_that_has_been_visited  # noqa: F401
+
+PHI = "dialogue-summary-phi2"
+
+
+def table(app: AppTest, column: str) -> Any:
+    """The table on screen that has a column."""
+    return next(element.value for element in app.dataframe if column in element.value.columns)
+
+
+def test_the_address_says_which_part_is_on_screen(tiny_card: ModelCard) -> None:
+    assert opened("finetune").selectbox(key="train_recipe").value == new_run_view.EXAMPLE
+    assert set(table(opened("finetune", view="data"), "Layout")["Name"]) >= {"resume-extraction", "rag-qa-zh"}
+    assert not opened("finetune", "zh", view="data").exception
+
+
+def test_a_recipe_fills_the_form_and_is_made_small_where_its_model_is_not(tiny_card: ModelCard) -> None:
+    app = opened("finetune")
+    app.selectbox(key="train_recipe").set_value(PHI).run()
+    recipe = config.load(PHI)
+    assert (app.number_input(key="train_rank").value, app.selectbox(key="train_method").value) == (32, "qlora-4bit")
+    assert app.session_state["train_model"] == recipe.model and app.button(key="train_start").disabled
+    assert config.parse(app.code[1].value.encode(), "shown") == recipe
+
+    app.button(key="train_small").click().run()
+    assert app.session_state["train_model"] == "tiny" and not app.button(key="train_start").disabled
+    shown = config.parse(app.code[1].value.encode(), "shown")
+    assert shown == recipe.model_copy(update=new_run_view.small(recipe))
+
+
+def test_fields_without_a_meaning_are_not_asked_for(tiny_card: ModelCard) -> None:
+    app = opened("finetune")
+    app.selectbox(key="train_method").set_value("freeze").run()
+    assert app.number_input(key="train_frozen_layers").value == 0
+    assert "train_rank" not in {element.key for element in app.number_input}
+    app.multiselect(key="train_mixture").set_value(["rag-qa-zh"]).run()
+    app.number_input(key="train_mixture_weight_rag-qa-zh").set_value(0.5)
+    app.text_area(key="train_prompts_1").set_value("Who?").run()
+    shown = config.parse(app.code[1].value.encode(), "shown")
+    assert (shown.mixture, shown.prompts) == ({"rag-qa-zh": 0.5}, ["Who?"])
+
+
+def test_what_does_not_fit_is_told_with_settings_that_do(tiny_card: ModelCard, monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.training import estimate, footprint
+
+    app = opened("finetune")
+    app.number_input(key="train_batch_size").set_value(16).run()
+    shown = config.parse(app.code[1].value.encode(), "shown").resolved()
+    one = footprint.need(shown.model_copy(update={"batch_size": 1})).total
+    monkeypatch.setattr(memory, "free", lambda where: one)
+    expected = estimate.estimate(shown)
+    app.run()
+    assert expected.proposal and app.warning
+    app.button(key="train_proposal").click().run()
+    after = config.parse(app.code[1].value.encode(), "shown")
+    assert {name: getattr(after, name) for name in expected.proposal} == expected.proposal
+    assert after.batch_size * after.accumulation == 16 and not app.warning
+
+
+def test_the_first_visitor_has_one_button(tiny_card: ModelCard, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[config.TrainConfig] = []
+    monkeypatch.setattr(runs, "start", lambda asked: started.append(asked) or "20260102-030405-x-abcd")
+    app = opened("finetune")
+    app.button(key="train_example").click().run()
+    assert [asked.dataset for asked in started] == ["resume-extraction"]
+    assert app.query_params["run"] == "20260102-030405-x-abcd"
+
+
+def test_only_models_that_can_learn_the_rows_are_offered() -> None:
+    labels, chats = config.make({"dataset": "sentiment-en"}), config.make({"dataset": "resume-extraction"})
+    assert "bert-base-chinese" in new_run_view.models_for(labels, "label")
+    assert not set(new_run_view.models_for(labels, "label")) & set(new_run_view.models_for(chats, "chat"))
+    assert "t5-small" in new_run_view.models_for(chats, "chat")
+
+
+def test_broken_rows_are_named_left_out_and_the_rest_is_kept(tiny_card: ModelCard, tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    rows = "".join(f"what is {number} times seven,{7 * number}\n" for number in range(20))
+    path.write_text("ask,tell\n" + rows + "and this,\n", "utf-8")
+    app = opened("finetune", view="data")
+    app.text_input(key="data_address_0").set_value(str(path)).run()
+    app.button(key="data_read").click().run()
+    app.selectbox(key="data_layout_1").set_value("pair").run()
+    app.selectbox(key="data_field_1_pair_input").set_value("ask").run()
+    app.selectbox(key="data_field_1_pair_output").set_value("tell").run()
+    assert not app.exception
+    [problem] = [row for row in table(app, "Reason").to_dict("records") if row["Severity"] == "must be fixed"]
+    assert (problem["Row"], problem["Field"], problem["Reason"]) == (21, "tell", "empty")
+    assert "data_keep" not in {button.key for button in app.button}  # stops at such a row unless told to skip it
+    app.radio(key="data_must_1").set_value("skip").run()
+    app.number_input(key="data_share").set_value(20).run()
+    app.button(key="data_keep").click().run()
+    assert not app.exception and not app.error
+    [name] = [about["name"] for about in datasets.catalog() if not about["shipped"]]
+    kept = datasets.load(name)
+    assert len(kept.train) + len(kept.test) == 20
+    app.button(key="data_use").click().run()
+    assert app.selectbox(key="train_dataset").value == kept.name
+
+
+def test_test_rows_that_stand_in_the_train_rows_are_listed(tiny_card: ModelCard) -> None:
+    rows = [{"input": f"the question number {number} about {'abcdefgh'[number]}", "output": "x"} for number in range(8)]
+    name = datasets.add("leaky", rows, [rows[3], {"input": "something else entirely", "output": "y"}])
+    app = opened("finetune", view="data", data=name)
+    assert any("1 of 2" in warning.value for warning in app.warning)
+    [leak] = table(app, "Train row").to_dict("records")
+    assert (leak["Test row"], leak["Train row"], leak["Alike"]) == (1, 4, 1.0)
+
+
+def test_tokens_are_marked_and_never_rendered() -> None:
+    shown = data_view.marked([("<img src=x>", False), ('"&', True)])
+    assert shown == "<i>&lt;img src=x&gt;</i><i class=learned>&quot;&amp;</i>"
+
+
+def test_the_chart_of_lengths_has_every_example_once() -> None:
+    tokens = [3, 5, 5, 8, 13, 21, 34, 55]
+    found = preview.histogram(tokens, 20, bins=8)
+    words = dict.fromkeys(("title", "subtitle", "x", "y", "kept", "cut", "limit"), "w")
+    figure = charts.lengths(found, 20, words, {"kept": "#64748B", "cut": "#B45309"}, "#111827")
+    kept, cut = figure.data
+    width = kept.width[0]
+    assert sum(kept.y) + sum(cut.y) == len(tokens)
+    assert sum(cut.y) == sum(length >= width * -(-21 // width) for length in tokens)  # bars wholly beyond the line
+    assert figure.layout.shapes[0].x0 == 20
+    json.loads(figure.to_json())
