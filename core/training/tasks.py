@@ -19,11 +19,14 @@ from core.training.examples import (
     answer_loss,
     examples,
     label_example,
+    marked,
     seq2seq_example,
 )
 
 ANSWER_TOKENS = 64
 """Longest answer to a prompt on the way."""
+BEGINNING = 80
+"""Characters of a text without markers that the model is asked to go on with."""
 
 
 @dataclass
@@ -56,7 +59,7 @@ class Task:
 
     def question(self, row: Row) -> str:
         """What of a row is put to the model on the way."""
-        return str(row["input"] if "input" in row else row["text"])
+        return str(row["text"])
 
     def answers(self, texts: Sequence[str], tokens: int = ANSWER_TOKENS) -> list[dict[str, Any]]:
         """What the model says to each text: {"text"} of at most ``tokens``.
@@ -107,6 +110,14 @@ def _cross_entropy(logits: Any, labels: Any, items: Any) -> Any:
 
 class _Writer(Task):
     """What causal models and encoder-decoders have in common: they write answers."""
+
+    def question(self, row: Row) -> str:
+        """Of a chat what is asked last; of a text what stands before its last answer, else its beginning."""
+        if "input" in row:
+            return str(row["input"])
+        parts = list(marked(row["text"]))
+        last = max((number for number, (_, learned) in enumerate(parts) if learned), default=0)
+        return "".join(part for part, _ in parts[:last]).strip() or str(row["text"])[:BEGINNING]
 
     def answers(self, texts: Sequence[str], tokens: int = ANSWER_TOKENS) -> list[dict[str, Any]]:
         prompts = [encode(self.tokenizer, conversation(text))[-self.config.max_length :] for text in texts]

@@ -57,7 +57,9 @@ def train(folder: Path, config: TrainConfig) -> dict[str, Any]:
     tested = random.Random(config.seed).sample(data.test, min(config.eval_rows, len(data.test)))
     rows, test = ([made for row in part for made in task.encode(row)] for part in (data.train, tested))
     estimate.require(config, throughput.of(rows))
-    asked = config.prompts or [task.question(row) for row in tested[:PROMPTS]]
+    # A question in a longer conversation says nothing without what was said before.
+    alone = [row for row in tested if "messages" not in row] or tested
+    asked = config.prompts or [task.question(row) for row in alone[:PROMPTS]]
     jobs.update(folder, measured=len(test))
     checkpoint = runs.last_checkpoint(folder)
     if checkpoint:

@@ -123,3 +123,11 @@ def test_accuracy_and_macro_f1_are_scikit_learns() -> None:
     right, chosen = [0, 0, 1, 1], [0, 2, 1, 1]  # a class that never occurs, and one that is missed once
     assert tasks.macro_f1(right, chosen) == pytest.approx((2 / 3 + 1 + 0) / 3)
     assert tasks.macro_f1(right, chosen) == pytest.approx(metrics.f1_score(right, chosen, average="macro"))
+
+
+def test_what_is_asked_of_a_row_holds_nothing_of_its_answer(tmp_path: Path) -> None:
+    task = load("causal", tmp_path)
+    text = "### Human: Who are you?### Assistant: A llama.### Human: Where from?### Assistant: The Andes."
+    assert task.question({"text": text}) == text.removesuffix(" The Andes.")
+    assert task.question({"text": "word " * 100}) == ("word " * 100)[: tasks.BEGINNING]
+    assert task.question(CHAT[0]) == CHAT[0]["input"]
