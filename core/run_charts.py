@@ -92,7 +92,7 @@ def _trace(line: Line, shape: str) -> dict[str, Any]:
     if line.faint:
         trace |= {"opacity": 0.26, "showlegend": False, "hoverinfo": "skip", "hovertemplate": None}
     if line.marks:
-        trace["marker"] = {"symbol": "diamond", "size": 8}
+        trace["marker"] = {"symbol": "diamond", "size": 8 if len(line.steps) <= 40 else 4}
     return trace
 
 

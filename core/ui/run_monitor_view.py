@@ -20,6 +20,8 @@ STRETCHES = 80
 SMOOTHING = 0.9
 LONGEST = 30
 """Answers shown of a prompt, the newest first."""
+ALERTS = 92
+"""Pixels kept for alerts; more of them are scrolled to."""
 RATES = {"learning_rate": ".2e", "grad_norm": ".3f", "speed": ".0f", "memory": ".2f"}
 """The small charts, and how their values are written."""
 
@@ -103,10 +105,17 @@ def _figure(value: float | None) -> str:
 
 
 def _alerts(run: dict[str, Any]) -> None:
-    for alert in run.get("alerts") or []:
-        values = {name: value for name, value in alert.items() if name != "code"}
-        words = f"runs.alerts.{alert['code']}"
-        st.warning(f"{t(words, **values)} {t(f'{words}_hint')}", icon=":material/notifications:")
+    """What a person should look at. They come and go while a run lives, so their place is kept for them."""
+    live, found = run["status"] in jobs.LIVE, run.get("alerts") or []
+    if not live and not found:
+        return
+    with st.container(height=ALERTS if live else "content", border=False):
+        if not found:
+            st.caption(t("runs.no_alerts"))
+        for alert in found:
+            values = {name: value for name, value in alert.items() if name != "code"}
+            words = f"runs.alerts.{alert['code']}"
+            st.warning(f"{t(words, **values)} {t(f'{words}_hint')}", icon=":material/notifications:")
 
 
 def _loss(run: dict[str, Any]) -> None:

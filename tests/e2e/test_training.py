@@ -17,7 +17,7 @@ STEPS = 6
 
 def points(page: Any) -> int:
     """Points of the training loss on the chart."""
-    return page.evaluate("document.querySelector('.js-plotly-plot')?.data?.[0]?.x?.length ?? 0")
+    return page.evaluate("document.querySelector('.js-plotly-plot')?._fullData?.[0]?.x?.length ?? 0")
 
 
 def state(server: Server) -> dict[str, Any]:
@@ -32,11 +32,12 @@ def test_a_run_outlives_reload_and_crash_and_is_compared(server: Server, visit: 
     steps.fill(str(STEPS))
     steps.press("Tab")
     page.get_by_text("All settings").click()
+    page.get_by_role("tab", name="Measuring").click()
     rows = page.get_by_role("spinbutton", name="Test rows on the way")
     rows.fill("2")
     rows.press("Tab")
     page.get_by_role("button", name="Start training").click()
-    page.wait_for_url("**/train?run=*")
+    page.wait_for_url("**/train?*run=*")
 
     eventually(lambda: points(page) >= 1, 240)
     first = points(page)
@@ -82,13 +83,16 @@ def test_a_run_outlives_reload_and_crash_and_is_compared(server: Server, visit: 
 
 def test_ones_own_data_is_checked_and_used(server: Server, visit: Callable[..., Any], tmp_path: Path) -> None:
     server.start()
-    page = visit("train")
+    page = visit("train?view=data")
     bad, good = tmp_path / "bad.csv", tmp_path / "good.jsonl"
     bad.write_text("input,output\nhello,hi\nbye,\n", "utf-8")
     good.write_text("".join(json.dumps({"input": f"say {i}", "output": str(i)}) + "\n" for i in range(20)), "utf-8")
-    page.get_by_role("button", name="Use your own data").click()
+    page.get_by_text("Add a data set").click()
     page.locator('input[type="file"]').set_input_files(bad)
-    page.get_by_text("bad.csv, row 2: the column “output” is empty.").wait_for()
+    page.get_by_text("2 rows: 1 problems must be fixed or left out").wait_for()
+    page.get_by_text("Row 2, output: empty").wait_for()
     page.locator('input[type="file"]').set_input_files(good)
     page.get_by_role("button", name="Use these 20 rows").click()
-    page.get_by_text("18 rows to train on, 2 to test on").wait_for()
+    page.get_by_role("heading", name="good (20)").wait_for()
+    page.get_by_role("button", name="Use it in a new run").click()
+    page.get_by_role("button", name="Start training").wait_for()
