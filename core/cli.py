@@ -4,14 +4,13 @@ import logging
 import sys
 import time
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from core import cli_data, cli_kb, cli_models, cli_runs, jobs
-from core.cli_output import Json, MultiQuery, complain, count, note, show, table
-from core.errors import UserError, fill, sentence
+from core import cli_compare, cli_data, cli_kb, cli_models, cli_runs, jobs
+from core.cli_output import Json, MultiQuery, complain, count, note, show
+from core.errors import UserError, fill
 from core.models import cards, store
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -183,43 +182,4 @@ def train(
         raise typer.Exit(1)
 
 
-@app.command()
-def compare(
-    dataset: Annotated[str, typer.Option(help="Data set name or file; its test rows are asked.")] = "resume-extraction",
-    models: Annotated[str, typer.Option(help="base and run ids, separated by commas.")] = "base",
-    kb: Annotated[str, typer.Option(help="Knowledge base for the arms that use one.")] = "",
-    rag: Annotated[str, typer.Option(help="off, on, or off,on.")] = "off",
-    strategy: StrategyOption = Strategy.ZERO_SHOT,
-    limit: Annotated[int, typer.Option(min=0, help="At most so many rows; 0: all.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Also write results and answers into this folder.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Base model and adapters on the same rows, scored with ROUGE and its uncertainty."""
-    from core import files
-    from core.evaluation import experiments
-
-    switches = {"off": False, "on": True}
-    if not set(rag.split(",")) <= switches.keys():
-        raise UserError("--rag {rag} is not known.", "Use off, on, or off,on.", rag=rag)
-    experiment_id = experiments.start(
-        dataset, models.split(","), kb, [switches[word] for word in rag.split(",")], limit, progress=count
-    )
-    note(f"Experiment {experiment_id}")
-    folder = experiments.folder(experiment_id)
-    state = jobs.wait(folder, lambda s: note(f"\r  {s['status']} {s.get('done', 0)}/{s.get('total')}  ", end=""))
-    if state["status"] in (jobs.FAILED, jobs.INTERRUPTED):
-        raise RuntimeError(sentence(state.get("error")))
-    experiment = experiments.show(experiment_id)
-    report = experiments.results(experiment)
-    if out:
-        files.write_json(out / "results.json", report)
-        files.write_json(out / "answers.json", experiment["answers"])
-
-    def text() -> str:
-        rows = []
-        for arm in report["arms"]:
-            scores = {m: f"{s['mean']:.3f} [{s['low']:.3f}, {s['high']:.3f}]" for m, s in arm["scores"].items()}
-            rows.append({"arm": arm["name"], **scores})
-        return table(rows, ["arm", "rouge1", "rouge2", "rougeL", "rougeLsum"])
-
-    show(report, as_json, text)
+app.command()(cli_compare.compare)

@@ -1,83 +1,31 @@
 """The experiment store: rows × arms, frozen at the start, one folder each."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from core import files, jobs, queue
 from core.errors import UserError
-from core.evaluation.metrics import ROUGE
-from core.evaluation.statistics import contrast, interval
-from core.generation.ask import Arm
-from core.models import cards, store
-from core.rag import retrieval
+from core.evaluation import freezing
+from core.evaluation.freezing import Plan
 from core.settings import settings
-from core.training import runs
-from core.training.data import datasets
 
 WORKER = "core.evaluation.worker"
 Experiment = dict[str, Any]
 
 
-def arm_name(arm: dict[str, Any]) -> str:
-    """How an arm is called in tables and JSON: "base", a run's id, each with "+kb" when it reads the knowledge base."""
-    return (arm["adapter"] or "base") + ("+kb" if arm["rag"] else "")
-
-
-def start(
-    dataset: str,
-    models: Sequence[str] = ("base",),
-    kb: str = "",
-    rag: Sequence[bool] = (False,),
-    limit: int = 0,
-    top_k: int = 0,
-    model: str = "",
-    progress: Callable[[int, int], None] | None = None,
-) -> str:
-    """Freeze rows, arms and retrieved passages, and start the worker; returns the experiment's id.
-
-    Args:
-        dataset: data set name or file; its test rows are asked.
-        models: "base" and ids of runs or the app's own adapters, all of one base model.
-        kb: knowledge base for the arms that use one.
-        rag: which of without / with knowledge base to ask.
-        limit: at most so many rows, from the start of the test split; 0: all.
-        model: base model; empty: that of the runs, else the one that answers by default.
+def start(plan: Plan, progress: Callable[[int, int], None] | None = None) -> str:
+    """Freeze rows, arms, prompts and retrieved passages, and start the worker; returns the experiment's id.
 
     Raises:
-        UserError: unknown data set, run or knowledge base; runs of different base models; no arm.
+        UserError: see :func:`core.evaluation.freezing.freeze`.
     """
-    bases = {runs.base(name) for name in models if name != "base"} | ({model} if model else set())
-    if len(bases) > 1:
-        raise UserError("These runs adapt different base models: {names}.", "Compare one at a time.", names=bases)
-    card = cards.card(bases.pop() if bases else store.default_generator().name)
-    if any(rag) and not kb:
-        raise UserError("No knowledge base was named.", "Choose one, or compare without.")
-    arms = [
-        {
-            "adapter": "" if name == "base" else name,
-            "path": "" if name == "base" else str(runs.adapter(name)),
-            "rag": use,
-        }
-        for name in dict.fromkeys(models)
-        for use in dict.fromkeys(rag)
-    ]
-    if not arms:
-        raise UserError("There is nothing to compare.", "Choose at least one model.")
-    asked = datasets.load(dataset).questions()[: limit or None]
-    rows: list[dict[str, Any]] = [{"input": row["input"], "reference": row["output"]} for row in asked]
-    if any(rag):
-        count = top_k or card.passages
-        for done, row in enumerate(rows):
-            row["passages"] = [p.as_dict() for p in retrieval.search(kb, row["input"], count)]
-            if progress:
-                progress(done + 1, len(rows))
-    experiment_id = files.new_id(Path(dataset).stem)
+    inputs = freezing.freeze(plan, progress)
+    experiment_id = files.new_id(Path(plan.dataset).stem)
     folder = settings().experiments_dir / experiment_id
-    inputs = {"dataset": dataset, "model": card.name, "kb": kb, "arms": arms, "rows": rows}
     files.write_json(folder / "inputs.json", inputs)
-    queue.submit(WORKER, folder, done=0, total=len(rows) * len(arms))
+    queue.submit(WORKER, folder, done=0, total=len(inputs["rows"]) * len(inputs["arms"]))
     return experiment_id
 
 
@@ -142,40 +90,3 @@ def delete(experiment_id: str) -> None:
     if jobs.state(where)["status"] in jobs.LIVE:
         raise UserError("This comparison is still running.", "Stop it first.")
     shutil.rmtree(where)
-
-
-def results(experiment: Experiment) -> dict[str, Any]:
-    """Scores per arm and the contrasts of every other arm against the first, over the rows all arms have answered.
-
-    Returns:
-        {"experiment", "rows": n, "arms": [{"name", "model", "adapter", "rag", "strategy", "scores": {metric:
-        {"mean", "low", "high", "n"}}, "seconds": mean seconds per answer}], "contrasts": [{"a", "b", "metric",
-        "delta", "low", "high", "p", "n"}]}.
-    """
-    names = [arm_name(arm) for arm in experiment["arms"]]
-    complete = [row["answers"] for row in experiment["answers"] if all(name in row["answers"] for name in names)]
-    arms, contrasts = [], []
-    for arm, name in zip(experiment["arms"], names, strict=True):
-        values = {metric: [answers[name]["scores"][metric] for answers in complete] for metric in ROUGE}
-        seconds = [answers[name]["seconds"] for answers in complete]
-        arms.append(
-            {
-                "name": name,
-                "model": experiment["model"],
-                "adapter": arm["adapter"] or None,
-                "rag": arm["rag"],
-                "strategy": "zero-shot",
-                "scores": {metric: interval(values[metric]) for metric in ROUGE} if complete else {},
-                "seconds": sum(seconds) / len(seconds) if seconds else None,
-            }
-        )
-        if complete and name != names[0]:
-            for metric in ROUGE:
-                base = [answers[names[0]]["scores"][metric] for answers in complete]
-                contrasts.append({"a": names[0], "b": name, "metric": metric, **contrast(base, values[metric])})
-    return {"experiment": experiment["id"], "rows": len(complete), "arms": arms, "contrasts": contrasts}
-
-
-def as_arm(arm: dict[str, Any]) -> Arm:
-    """An arm of the frozen inputs as the engine's callers know it."""
-    return Arm(arm["rag"], arm["adapter"], Path(arm["path"]) if arm["path"] else None)

@@ -2,22 +2,46 @@
 
 import sys
 import time
-from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core import files, jobs, queue
-from core.evaluation.experiments import arm_name, as_arm
-from core.evaluation.metrics import rouge_row
-from core.generation import prompts
+from core.errors import UserError
+from core.evaluation import freezing, grid, scoring
+from core.evaluation.grid import Arm
+from core.generation import prompts, strategies
 from core.generation.engine import Answer, Engine, Generation, Options, Request
+from core.generation.strategies import Extracted
+from core.generation.templates import COT, Template
 from core.models import cards, loading, store
 
-BATCH = 32  # answers generated together: rows × arms
+BATCH = 32  # answers generated together, of whatever rows and arms
+REASONING = 192  # new tokens for the steps before an answer
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One row of one arm: its number, the arm, the whole prompt, and the new tokens it may take."""
+
+    row: int
+    arm: Arm
+    prompt: str
+    tokens: int
+
+    @property
+    def key(self) -> tuple[int, str]:
+        return self.row, grid.name(self.arm)
+
+    @property
+    def effort(self) -> int:
+        """Roughly what it costs: reading is cheap, writing is not."""
+        return len(self.prompt) + 20 * self.tokens
 
 
 def main(folder: Path) -> None:
-    """Ask every row of every arm, rows of like length together, and keep each answer as soon as it is there."""
+    """Ask every row of every arm, prompts of like length together, and keep each answer as soon as it is there."""
     with jobs.reporting(folder):
         inputs = files.read_json(folder / "inputs.json")
         with queue.device(folder):
@@ -27,34 +51,88 @@ def main(folder: Path) -> None:
 
 
 def run(folder: Path, inputs: dict[str, Any]) -> None:
-    """The work itself; rows already answered are not asked again.
+    """The work itself; what is answered already is kept.
+
+    Batches do not depend on what is answered, so that an answer is the same whether or not the worker was killed.
 
     Raises:
+        UserError: an adapter is not the one that was frozen.
         jobs.Stopped: between two batches, when a stop was asked for.
     """
-    arms, rows = inputs["arms"], inputs["rows"]
-    asked_before = Counter(row for row, _ in {(a["row"], a["arm"]) for a in files.read_jsonl(folder / "answers.jsonl")})
-    done = {row for row, count in asked_before.items() if count == len(arms)}
-    order = sorted(set(range(len(rows))) - done, key=lambda number: len(rows[number]["input"]))
-    engine, options = Engine(), Options(max_new_tokens=_answer_length(inputs))
-    tags = cards.card(inputs["model"]).source_tags
-    per_batch = max(1, BATCH // len(arms))
-    began = time.time()
-    for first in range(0, len(order), per_batch):
-        numbers = order[first : first + per_batch]
-        requests = [_request(rows[number], arm, tags) for number in numbers for arm in arms]
-        generation = engine.submit(inputs["model"], requests, options)
-        answers = _finish(folder, generation)
-        pairs = [(number, arm) for number in numbers for arm in arms]
-        for (number, arm), answer in zip(pairs, answers, strict=True):
-            files.append_jsonl(folder / "answers.jsonl", _line(number, arm, answer, rows[number]["reference"]))
-        asked, left = first + len(numbers), len(order) - first - len(numbers)
-        jobs.update(
-            folder,
-            stage="write",
-            done=(len(done) + asked) * len(arms),
-            elapsed=round(time.time() - began, 1),
-            eta=round((time.time() - began) / asked * left, 1),
+    for arm in inputs["arms"]:
+        _check_weights(arm)
+    done = {(line["row"], line["arm"]) for line in files.read_jsonl(folder / "answers.jsonl")}
+    plan = batches(inputs, _answer_length(inputs))
+    left = [batch for batch in plan if any(ask.key not in done for ask in batch)]
+    engine, began = Engine(), time.time()
+    efforts = [sum(ask.effort for ask in batch) for batch in left]
+    for number, batch in enumerate(left):
+        requests = [_request(ask) for ask in batch]
+        generation = engine.submit(inputs["model"], requests, Options(max_new_tokens=batch[0].tokens))
+        for ask, answer in zip(batch, _finish(folder, generation), strict=True):
+            if ask.key not in done:
+                files.append_jsonl(folder / "answers.jsonl", line(inputs, ask, answer))
+                done.add(ask.key)
+        elapsed = time.time() - began
+        eta = elapsed / sum(efforts[: number + 1]) * sum(efforts[number + 1 :])
+        jobs.update(folder, stage="write", done=len(done), elapsed=round(elapsed, 1), eta=round(eta, 1))
+
+
+def batches(inputs: dict[str, Any], tokens: int) -> list[list[Ask]]:
+    """All that is to be asked, prompts of like length together, those of a chain of thought by themselves.
+
+    Args:
+        tokens: new ones for an answer.
+    """
+    asks = [
+        Ask(
+            number,
+            arm,
+            row["prompts"][grid.condition(arm)],
+            tokens + (REASONING if _kind(inputs, arm) == COT else 0),
+        )
+        for number, row in enumerate(inputs["rows"])
+        for arm in inputs["arms"]
+    ]
+    asks.sort(key=lambda ask: (ask.tokens, len(ask.prompt)))
+    found: list[list[Ask]] = []
+    for ask in asks:
+        if not found or len(found[-1]) == BATCH or found[-1][0].tokens != ask.tokens:
+            found.append([])
+        found[-1].append(ask)
+    return found
+
+
+def line(inputs: dict[str, Any], ask: Ask, answer: Answer) -> dict[str, Any]:
+    """An answer as it is kept: apart from its reasoning, with the sentences that the passages support, and measured."""
+    row = inputs["rows"][ask.row]
+    said = _extracted(inputs, ask.arm, answer.text)
+    passages = row.get("passages", [])
+    evidence = [passage["text"] for passage in passages] or [text for text in [row.get("context")] if text]
+    kept: dict[str, Any] = {
+        "row": ask.row,
+        "arm": grid.name(ask.arm),
+        "text": said.answer,
+        "reasoning": said.reasoning,
+        "tokens": answer.tokens,
+        "seconds": round(answer.seconds, 3),
+        "finish": answer.finish,
+        "supported": _supported(said.answer, evidence, inputs["embedder"]),
+        "sources": [passage["source"] for passage in passages] if ask.arm["rag"] else None,
+    }
+    parts = scoring.measure(row, kept, inputs["tokenizer"])
+    return {**kept, "parts": parts, "scores": scoring.figures(parts)}
+
+
+def _check_weights(arm: Arm) -> None:
+    if not arm["path"]:
+        return
+    path = freezing.weights(arm)
+    if not path.is_file() or freezing.sha256(path) != arm["sha256"]:
+        raise UserError(
+            "The adapter {name} is not what it was when this comparison began.",
+            "Start the comparison anew.",
+            name=arm["adapter"],
         )
 
 
@@ -71,28 +149,31 @@ def _answer_length(inputs: dict[str, Any]) -> int:
     """New tokens allowed: a quarter more than the longest reference has, and never fewer than 32."""
     card = cards.card(inputs["model"])
     tokenizer = loading.load_tokenizer(store.prepare(card), card)
-    references = [row["reference"] for row in inputs["rows"]]
+    references = [text for row in inputs["rows"] for text in row["expected"]["references"]]
     longest = max(len(ids) for ids in tokenizer(references, add_special_tokens=False)["input_ids"])
     return max(32, min(1024, longest * 5 // 4))
 
 
-def _request(row: dict[str, Any], arm: dict[str, Any], tags: bool) -> Request:
-    """The row as Chat would ask it of this arm."""
-    passages = row.get("passages", []) if arm["rag"] else []
-    asked = prompts.with_context(row["input"], prompts.reading(row["input"], passages, tags))
-    return Request(prompts.conversation(asked), as_arm(arm).adapter_path)
+def _request(ask: Ask) -> Request:
+    return Request(prompts.conversation(ask.prompt), Path(ask.arm["path"]) if ask.arm["path"] else None)
 
 
-def _line(number: int, arm: dict[str, Any], answer: Answer, reference: str) -> dict[str, Any]:
-    return {
-        "row": number,
-        "arm": arm_name(arm),
-        "text": answer.text,
-        "tokens": answer.tokens,
-        "seconds": round(answer.seconds, 3),
-        "finish": answer.finish,
-        "scores": rouge_row(answer.text, reference),
-    }
+def _kind(inputs: dict[str, Any], arm: Arm) -> str:
+    return str(inputs["strategies"][arm["strategy"]]["kind"])
+
+
+def _extracted(inputs: dict[str, Any], arm: Arm, text: str) -> Extracted:
+    about = {name: value for name, value in inputs["strategies"][arm["strategy"]].items() if name != "version"}
+    return strategies.extract(Template(**about), text)
+
+
+def _supported(text: str, evidence: Sequence[str], embedder: str) -> list[bool] | None:
+    """Per sentence of an answer whether a passage supports it, read by this arm or not; None: nothing to hold it to."""
+    if not evidence or not embedder:
+        return None
+    from core.rag import citations
+
+    return [cited.passage is not None for cited in citations.cite(text, evidence, embedder)]
 
 
 if __name__ == "__main__":

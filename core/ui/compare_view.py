@@ -6,8 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from core import charts, jobs
-from core.evaluation import experiments
+from core.evaluation import experiments, grid
+from core.evaluation.freezing import Plan
 from core.evaluation.metrics import ROUGE
+from core.evaluation.results import results
 from core.generation.ask import Arm
 from core.rag import knowledge
 from core.training import runs
@@ -76,7 +78,9 @@ def _adapters() -> dict[str, str]:
 def _start(dataset: str, run_id: str, kb: str, limit: int) -> None:
     try:
         with st.spinner(t("comparison.starting")):
-            started = experiments.start(dataset, ["base", run_id], kb, [False, True] if kb else [False], limit)
+            started = experiments.start(
+                Plan(dataset, ["base", run_id], kb, [False, True] if kb else [False], limit=limit)
+            )
     except Exception as error:
         show_error(error)
     else:
@@ -109,7 +113,7 @@ def show(experiment_id: str) -> None:
     components.status_badge(status)
     components.job_error(summary)
     experiment = experiments.show(experiment_id)
-    report = experiments.results(experiment)
+    report = results(experiment)
     if not report["rows"]:
         st.info(t("comparison.nothing"))
     else:
@@ -178,7 +182,7 @@ def _finding(report: dict[str, Any]) -> None:
 
 
 def _table(experiment: dict[str, Any]) -> None:
-    names = [experiments.arm_name(arm) for arm in experiment["arms"]]
+    names = [grid.name(arm) for arm in experiment["arms"]]
     rows = []
     for row in experiment["answers"]:
         if not all(name in row["answers"] for name in names):

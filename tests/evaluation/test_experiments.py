@@ -1,4 +1,4 @@
-"""Comparisons end to end on a tiny model: frozen inputs, a worker that does not repeat itself, results as promised."""
+"""Comparisons end to end on a tiny model: frozen inputs, a worker that does not repeat itself, nothing asked twice."""
 
 import json
 from collections.abc import Iterator
@@ -10,9 +10,10 @@ import pytest
 
 from core import files, jobs
 from core.errors import UserError, sentence
-from core.evaluation import experiments
-from core.evaluation.metrics import ROUGE, rouge_row
-from core.evaluation.statistics import contrast, interval
+from core.evaluation import experiments, grid, worker
+from core.evaluation.freezing import Plan
+from core.evaluation.metrics import rouge_row
+from core.generation import strategies, templates
 from core.models.cards import ModelCard
 from core.settings import settings
 from core.training import config as configs
@@ -20,8 +21,12 @@ from core.training.config import TrainConfig
 from core.training.data import datasets
 from tests.helpers import training
 from tests.helpers.isolation import add_card, data_dir
+from tests.helpers.jobs import kill
+from tests.helpers.waiting import eventually
 
 ROWS = 4
+STRATEGIES = ("zero-shot", "few-shot", "cot")
+ARMS = [adapter + how for adapter in ("base", "run-a") for how in ("", "+few-shot", "+cot")]
 
 
 def fake_run(run_id: str, adapter: Path, model: str = "tiny") -> None:
@@ -37,19 +42,31 @@ def dataset(folder: Path) -> Path:
     return training.dataset_file(folder, 10 * ROWS)
 
 
+def work_here(patch: pytest.MonkeyPatch) -> None:
+    """The worker's work is done in this process, at once."""
+
+    def launch(module: str, folder: Path) -> int:
+        assert module == experiments.WORKER
+        worker.main(folder)
+        return 0
+
+    patch.setattr(jobs, "launch", launch)
+
+
 @pytest.fixture(scope="module")
 def finished(
     tiny_model_dir: Path, tiny_adapters: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Any]]:
-    """A comparison of base and one adapter that ran to its end, as ``show`` gives it, with its folder."""
+    """A comparison of base and one adapter under three strategies that ran to its end, as ``show`` gives it."""
     root = tmp_path_factory.mktemp("experiment")
-    with data_dir(root):
+    with data_dir(root), pytest.MonkeyPatch.context() as patch:
+        work_here(patch)
         add_card("tiny", "generate", tiny_model_dir)
         fake_run("run-a", tiny_adapters[0])
-        found = experiments.start(str(dataset(root)), ["base", "run-a"])
-        state = jobs.wait(experiments.folder(found))
-        assert state["status"] == jobs.FINISHED, files.tail(experiments.folder(found) / "log.txt", 40)
-        shown = {**experiments.show(found), "folder": experiments.folder(found)}
+        found = experiments.start(Plan(str(dataset(root)), ["base", "run-a"], strategies=STRATEGIES))
+        folder = experiments.folder(found)
+        assert jobs.state(folder)["status"] == jobs.FINISHED
+        shown = {**experiments.show(found), "folder": folder, "inputs": files.read_json(folder / "inputs.json")}
     yield shown
 
 
@@ -59,111 +76,144 @@ def test_every_row_is_answered_by_every_arm(finished: dict[str, Any], tmp_path: 
     assert [(row["input"], row["reference"]) for row in finished["answers"]] == [
         (row["input"], row["output"]) for row in test_rows
     ]
-    assert all(set(row["answers"]) == {"base", "run-a"} for row in finished["answers"])
-    assert (finished["done"], finished["total"]) == (2 * ROWS, 2 * ROWS)
+    assert all(set(row["answers"]) == set(ARMS) for row in finished["answers"])
+    assert (finished["done"], finished["total"]) == (6 * ROWS, 6 * ROWS)
+    assert finished["eta"] == 0
 
 
 def test_the_arms_answer_as_they_would_alone(
     finished: dict[str, Any], tiny_card: ModelCard, tiny_adapters: list[Path]
 ) -> None:
+    """Batches of rows, adapters and prompts of different length, against one request at a time: greedy, so the same."""
     from core.generation.engine import Engine, Options, Request
     from core.generation.prompts import conversation
 
-    row = finished["answers"][1]
-    for name, adapter in (("base", None), ("run-a", tiny_adapters[0])):
-        options = Options(max_new_tokens=32)
-        request = Request(conversation(row["input"]), adapter)
-        assert Engine().submit("tiny", [request], options).result()[0].text == row["answers"][name]["text"]
-    assert row["answers"]["base"]["text"] != row["answers"]["run-a"]["text"]
+    engine = Engine()
+    for row in finished["answers"][:2]:
+        for name in ARMS:
+            how = name.partition("+")[2] or "zero-shot"
+            options = Options(max_new_tokens=32 + (worker.REASONING if how == "cot" else 0))
+            adapter = tiny_adapters[0] if name.startswith("run-a") else None
+            request = Request(conversation(row["prompts"][how]), adapter)
+            alone = engine.submit("tiny", [request], options).result()[0].text
+            said = strategies.extract(templates.load(how), alone)
+            assert (said.answer, said.reasoning) == tuple(row["answers"][name][part] for part in ("text", "reasoning"))
+        assert row["answers"]["base"]["text"] != row["answers"]["run-a"]["text"]
 
 
-def test_each_answer_is_scored_against_its_reference(finished: dict[str, Any]) -> None:
+def test_each_answer_is_measured_against_its_reference(finished: dict[str, Any]) -> None:
     for row in finished["answers"]:
         for answer in row["answers"].values():
-            assert answer["scores"] == pytest.approx(rouge_row(answer["text"], row["reference"]))
+            rouge = rouge_row(answer["text"], row["reference"])
+            assert {name: answer["scores"][name] for name in rouge} == pytest.approx(rouge)
+            assert answer["scores"]["exact"] == float(answer["text"] == row["reference"])
+            assert answer["scores"]["length"] == answer["tokens"]
 
 
-def test_results_have_the_shape_the_command_line_promises(finished: dict[str, Any]) -> None:
-    report = experiments.results(finished)
-    assert set(report) == {"experiment", "rows", "arms", "contrasts"}
-    assert (report["experiment"], report["rows"]) == (finished["id"], ROWS)
-    assert [arm["name"] for arm in report["arms"]] == ["base", "run-a"]
-    for arm in report["arms"]:
-        assert set(arm) == {"name", "model", "adapter", "rag", "strategy", "scores", "seconds"}
-        assert set(arm["scores"]) == set(ROUGE)
-        assert all({"mean", "low", "high"} <= set(score) for score in arm["scores"].values())
-        assert (arm["model"], arm["rag"], arm["strategy"]) == ("tiny", False, "zero-shot")
-        assert arm["seconds"] > 0
-    assert [arm["adapter"] for arm in report["arms"]] == [None, "run-a"]
-    assert [(c["a"], c["b"], c["metric"]) for c in report["contrasts"]] == [("base", "run-a", m) for m in ROUGE]
-    for difference in report["contrasts"]:
-        counted = {"helped", "hurt", "unchanged"}
-        assert set(difference) == {"a", "b", "metric", "delta", "low", "high", "p", "n"} | counted
+def test_prompts_are_whole_and_their_examples_come_from_the_train_rows(
+    finished: dict[str, Any], tmp_path: Path
+) -> None:
+    known = {(row["input"], row["output"]) for row in datasets.load(str(dataset(tmp_path))).train}
+    for row in finished["answers"]:
+        shown = [(example["question"], example["answer"]) for example in row["examples"]["few-shot"]]
+        assert len(shown) == 3
+        assert set(shown) <= known
+        assert row["prompts"]["zero-shot"] == row["input"]
+        assert all(question in row["prompts"]["few-shot"] for question, _ in shown)
+        assert row["prompts"]["few-shot"].endswith(row["input"])
+        assert row["prompts"]["cot"].startswith(row["input"])
 
 
-def made_up(scores: dict[str, list[float | None]]) -> dict[str, Any]:
-    """An experiment as ``show`` gives it; None: not answered yet."""
-    count = len(next(iter(scores.values())))
-    rows: list[dict[str, Any]] = [{"answers": {}} for _ in range(count)]
-    for name, values in scores.items():
-        for row, value in zip(rows, values, strict=True):
-            if value is not None:
-                row["answers"][name] = {"scores": dict.fromkeys(ROUGE, value), "seconds": 2.0}
-    arms = [{"adapter": "" if name == "base" else name, "rag": False, "path": ""} for name in scores]
-    return {"id": "x", "model": "tiny", "arms": arms, "answers": rows}
+def test_weights_and_versions_are_kept(finished: dict[str, Any], tiny_model_dir: Path) -> None:
+    import hashlib
+
+    digest = hashlib.sha256((tiny_model_dir / "model.safetensors").read_bytes()).hexdigest()
+    assert finished["files"] == {"model.safetensors": digest}
+    assert set(finished["versions"]) >= {"torch", "transformers", "peft"}
+    assert all(arm["sha256"] for arm in finished["arms"] if arm["adapter"])
+    assert finished["overlap_unknown"] == ["run-a"], "this run has no training rows"
 
 
-def test_results_are_the_means_and_paired_differences_of_the_scores() -> None:
-    base, better = [0.1, 0.2, 0.3, 0.4], [0.3, 0.5, 0.4, 0.6]
-    report = experiments.results(made_up({"base": base, "b": better}))
-    assert report["arms"][1]["scores"]["rougeL"] == interval(better)
-    assert report["contrasts"][2] == {"a": "base", "b": "b", "metric": "rougeL", **contrast(base, better)}
-    assert report["arms"][0]["seconds"] == 2.0
+def batches_of(finished: dict[str, Any]) -> list[list[worker.Ask]]:
+    return worker.batches(finished["inputs"], 32)
 
 
-def test_a_row_that_one_arm_has_not_answered_counts_for_none() -> None:
-    """Else an arm that was asked the easy rows only would win."""
-    report = experiments.results(made_up({"base": [0.1, 0.9, 0.2], "b": [0.1, None, 0.2]}))
-    assert report["rows"] == 2
-    assert report["arms"][0]["scores"]["rougeL"]["mean"] == pytest.approx(0.15)
+def test_batches_hold_prompts_of_like_length_and_of_all_arms(finished: dict[str, Any]) -> None:
+    found = batches_of(finished)
+    assert sorted(ask.key for batch in found for ask in batch) == [
+        (row, n) for row in range(ROWS) for n in sorted(ARMS)
+    ]
+    assert all(len({ask.tokens for ask in batch}) == 1 for batch in found)
+    lengths = [len(ask.prompt) for ask in found[0]]
+    assert lengths == sorted(lengths)
+    assert {grid.name(ask.arm) for ask in found[0]} == {name for name in ARMS if "cot" not in name}
 
 
-def test_before_the_first_answer_there_are_no_scores() -> None:
-    report = experiments.results(made_up({"base": [None], "b": [None]}))
-    assert report["contrasts"] == []
-    assert [(arm["scores"], arm["seconds"]) for arm in report["arms"]] == [({}, None)] * 2
-
-
-def test_one_row_alone_can_be_compared() -> None:
-    report = experiments.results(made_up({"base": [0.1], "b": [0.5]}))
-    assert report["contrasts"][0]["p"] == 1.0
-
-
-def test_a_worker_started_again_asks_only_what_is_missing(finished: dict[str, Any], tiny_card: ModelCard) -> None:
-    """One row whole, one with an arm missing, the others not asked: the first is kept, the others asked."""
+def copied(finished: dict[str, Any]) -> Path:
+    """The comparison in this test's own data directory, with its adapter."""
     folder = copytree(finished["folder"], settings().experiments_dir / finished["folder"].name)
-    lines = list(files.read_jsonl(folder / "answers.jsonl"))
-    whole, half = lines[0]["row"], next(line["row"] for line in lines if line["row"] != lines[0]["row"])
-    kept = [line for line in lines if line["row"] == whole] + [line for line in lines if line["row"] == half][:1]
-    (folder / "answers.jsonl").unlink()
-    for line in kept:
-        files.append_jsonl(folder / "answers.jsonl", {**line, "text": "kept"} if line["row"] == whole else line)
-    adapters = files.read_json(folder / "inputs.json")
-    copytree(adapters["arms"][1]["path"], settings().runs_dir / "run-a" / "adapter")
+    adapter = copytree(finished["arms"][-1]["path"], settings().runs_dir / "run-a" / "adapter")
+    inputs = finished["inputs"]
+    arms = [{**arm, "path": str(adapter)} if arm["path"] else arm for arm in inputs["arms"]]
+    files.write_json(folder / "inputs.json", {**inputs, "arms": arms})
     files.write_json(folder / "state.json", {**files.read_json(folder / "state.json"), "status": jobs.INTERRUPTED})
+    return folder
+
+
+def test_a_worker_started_again_asks_only_what_is_missing(
+    finished: dict[str, Any], tiny_card: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a batch is there: its lines stay as they are, the others come, and are what they were."""
+    work_here(monkeypatch)
+    folder = copied(finished)
+    lines = list(files.read_jsonl(folder / "answers.jsonl"))
+    (folder / "answers.jsonl").unlink()
+    for line in lines[:5]:
+        files.append_jsonl(folder / "answers.jsonl", {**line, "text": "kept"})
     experiments.resume(folder.name)
-    state = jobs.wait(folder)
-    assert state["status"] == jobs.FINISHED, sentence(state.get("error"))
-    shown = experiments.show(folder.name)
-    assert all(set(row["answers"]) == {"base", "run-a"} for row in shown["answers"])
-    assert [answer["text"] for answer in shown["answers"][whole]["answers"].values()] == ["kept", "kept"]
-    for mine, before in zip(shown["answers"], finished["answers"], strict=True):
-        if mine is not shown["answers"][whole]:
-            assert {n: a["text"] for n, a in mine["answers"].items()} == {
-                n: a["text"] for n, a in before["answers"].items()
-            }
-    again = sum(line["row"] == whole for line in files.read_jsonl(folder / "answers.jsonl"))
-    assert again == 2, "the whole row was asked a second time"
+    assert jobs.state(folder)["status"] == jobs.FINISHED, sentence(jobs.state(folder).get("error"))
+    again = list(files.read_jsonl(folder / "answers.jsonl"))
+    assert [(line["row"], line["arm"]) for line in again] == [(line["row"], line["arm"]) for line in lines]
+    assert [line["text"] for line in again] == ["kept"] * 5 + [line["text"] for line in lines[5:]]
+
+
+def test_an_adapter_that_changed_meanwhile_is_not_asked(
+    finished: dict[str, Any], tiny_card: ModelCard, tiny_adapters: list[Path]
+) -> None:
+    folder = copied(finished)
+    weights = settings().runs_dir / "run-a" / "adapter" / "adapter_model.safetensors"
+    weights.write_bytes((tiny_adapters[1] / "adapter_model.safetensors").read_bytes())
+    with pytest.raises(UserError, match="run-a is not what it was"):
+        worker.run(folder, files.read_json(folder / "inputs.json"))
+
+
+def test_killed_in_the_middle_and_resumed_every_row_is_there_once_with_the_same_figures(
+    tiny_card: ModelCard, tiny_adapters: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_run("run-a", tiny_adapters[0])
+    plan = Plan(str(training.dataset_file(tmp_path, 560)), ["base", "run-a"])
+    found = experiments.start(plan)
+    folder = experiments.folder(found)
+    try:
+        eventually(lambda: list(files.read_jsonl(folder / "answers.jsonl")), 300)
+    finally:
+        kill(folder)
+    before = list(files.read_jsonl(folder / "answers.jsonl"))
+    assert jobs.state(folder)["status"] == jobs.INTERRUPTED
+    assert 0 < len(before) < 112
+    work_here(monkeypatch)
+    experiments.resume(found)
+    lines = list(files.read_jsonl(folder / "answers.jsonl"))
+    assert lines[: len(before)] == before
+    assert sorted((line["row"], line["arm"]) for line in lines) == [
+        (row, arm) for row in range(56) for arm in ("base", "run-a")
+    ]
+    whole = experiments.show(experiments.start(plan))
+    for mine, other in zip(experiments.show(found)["answers"], whole["answers"], strict=True):
+        for arm in ("base", "run-a"):
+            kept = [{k: v for k, v in answers["answers"][arm].items() if k not in ("seconds", "parts", "scores")}
+                    for answers in (mine, other)]  # fmt: skip
+            assert kept[0] == kept[1]
 
 
 def test_the_summary_is_without_rows_and_the_list_newest_first(finished: dict[str, Any]) -> None:
@@ -185,7 +235,7 @@ def test_runs_of_different_base_models_are_not_compared(
     fake_run("run-b", tiny_adapters[1], "other")
     for models, model in ((["run-a", "run-b"], ""), (["base", "run-b"], "tiny")):
         with pytest.raises(UserError, match="different base models"):
-            experiments.start(str(dataset(tmp_path)), models, model=model)
+            experiments.start(Plan(str(dataset(tmp_path)), models, model=model))
     assert experiments.listing() == []
 
 
@@ -196,18 +246,18 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_written(tiny_card
         ({"dataset": path, "models": ["no-such-run"]}, "There is no"),
         ({"dataset": path, "rag": [True]}, "No knowledge base was named"),
         ({"dataset": path, "rag": [True], "kb": "nowhere"}, "no knowledge base “nowhere”"),
+        ({"dataset": path, "strategies": ["guess"]}, "There is no"),
         ({"dataset": "nowhere"}, "no data set"),
     ]
     for arguments, words in cases:
         with pytest.raises(UserError, match=words):
-            experiments.start(**arguments)
+            experiments.start(Plan(**arguments))
     assert experiments.listing() == []
 
 
 def test_passages_are_retrieved_first_and_read_by_the_arms_with_a_knowledge_base(
     tiny_card: ModelCard, tiny_embedder: ModelCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core.evaluation import worker
     from core.rag import knowledge
 
     (tmp_path / "docs").mkdir()
@@ -215,18 +265,56 @@ def test_passages_are_retrieved_first_and_read_by_the_arms_with_a_knowledge_base
     text = "\n\n".join(f"# {number}\n\n{question}" for number, question in enumerate(asked))
     (tmp_path / "docs" / "a.md").write_text(text, "utf-8")
     knowledge.build("animals", [tmp_path / "docs"])
-    launched: list[Path] = []
-    monkeypatch.setattr(jobs, "launch", lambda module, folder: launched.append(folder))
-    found = experiments.start(str(dataset(tmp_path)), ["base"], "animals", [False, True], limit=2)
-    inputs = files.read_json(launched[0] / "inputs.json")
-    assert launched == [experiments.folder(found)]
-    assert [experiments.arm_name(arm) for arm in inputs["arms"]] == ["base", "base+kb"]
-    assert len(inputs["rows"]) == 2
-    assert all(len(row["passages"]) == tiny_card.passages for row in inputs["rows"])
-    for tags in (False, True):  # as the model's card has it, like in Chat
-        without, with_kb = (
-            worker._request(inputs["rows"][0], arm, tags).messages[0]["content"] for arm in inputs["arms"]
-        )
-        assert without == inputs["rows"][0]["input"]
-        assert all(passage["text"] in with_kb for passage in inputs["rows"][0]["passages"])
-        assert ("【1】a.md" in with_kb) is tags
+    work_here(monkeypatch)
+    found = experiments.start(Plan(str(dataset(tmp_path)), ["base"], "animals", [False, True], limit=2))
+    shown = experiments.show(found)
+    assert [grid.name(arm) for arm in shown["arms"]] == ["base", "base+kb"]
+    assert shown["embedder"] == tiny_embedder.name
+    assert shown["count"] == 2
+    for row in shown["answers"]:
+        assert len(row["passages"]) == tiny_card.passages
+        assert row["prompts"]["zero-shot"] == row["input"]
+        assert all(passage["text"] in row["prompts"]["zero-shot+kb"] for passage in row["passages"])
+        without, with_kb = row["answers"]["base"], row["answers"]["base+kb"]
+        assert (without["sources"], with_kb["sources"]) == (None, ["a.md"] * tiny_card.passages)
+        assert all(isinstance(answer["supported"], list) for answer in (without, with_kb))
+
+
+def test_with_a_knowledge_base_a_row_is_asked_without_the_passage_it_brings(
+    tiny_card: ModelCard, tiny_embedder: ModelCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the arm without would read the right passage, and the one with would read it and others."""
+    from core.rag import knowledge
+
+    rows = [
+        {"context": f"Llama {n} lives on hill {n} and carries {n + 3} sacks.", "question": f"Where is llama {n}?",
+         "answer": f"on hill {n}"}
+        for n in range(20)
+    ]  # fmt: skip
+    (tmp_path / "qa.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    (tmp_path / "hills.md").write_text("\n\n".join(str(row["context"]) for row in rows), "utf-8")
+    knowledge.build("hills", [tmp_path / "hills.md"])
+    monkeypatch.setattr(jobs, "launch", lambda module, folder: 0)
+    for rag, wanted in (([False], "Background: Llama"), ([False, True], "Where is llama")):
+        plan = Plan(str(tmp_path / "qa.jsonl"), kb="hills", rag=rag, limit=1)
+        [row] = experiments.show(experiments.start(plan))["answers"]
+        assert row["prompts"]["zero-shot"].startswith(wanted)
+        assert ("context" in row) is (rag == [False])
+
+
+def test_test_rows_that_stand_in_the_training_rows_are_named(
+    tiny_card: ModelCard, tiny_adapters: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten test rows copied into what a run was trained on: all ten are found, and no other."""
+    data = datasets.load(str(training.dataset_file(tmp_path, 240)))
+    fake_run("run-a", tiny_adapters[0])
+    leaked = [3, 5, 6, 9, 10, 14, 15, 18, 20, 23]
+    train = [*data.train, *(data.test[number] for number in leaked)]
+    datasets.write(settings().runs_dir / "run-a" / "data", datasets.Dataset("d", train, data.test))
+    monkeypatch.setattr(jobs, "launch", lambda module, folder: 0)
+    found = experiments.show(experiments.start(Plan(str(tmp_path / "animals.jsonl"), ["base", "run-a"])))
+    assert [(one["row"], one["adapter"], one["where"]) for one in found["overlap"]] == [
+        (number, "run-a", "train") for number in leaked
+    ]
+    assert [one["text"] for one in found["overlap"]] == [data.test[number]["input"] for number in leaked]
+    assert found["overlap_unknown"] == []

@@ -1,0 +1,95 @@
+"""``python -m core compare``: a grid of arms on the same rows, its figures, and a report to keep."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core import jobs
+from core.cli_output import Json, count, note, show, table
+from core.errors import UserError, sentence
+
+
+class Tokenizer(StrEnum):
+    """What ROUGE and token F1 count, as the command line says it."""
+
+    CHARACTER = "char"
+    JIEBA = "jieba"
+    ENGLISH = "english"
+
+
+_SWITCHES = {"off": False, "on": True}
+
+
+def compare(
+    dataset: Annotated[str, typer.Option(help="Data set name or file; its test rows are asked.")] = "resume-extraction",
+    models: Annotated[str, typer.Option(help="base, RUN, RUN@STEP or the app's own adapters, by commas.")] = "base",
+    kb: Annotated[str, typer.Option(help="Knowledge base for the arms that use one.")] = "",
+    rag: Annotated[str, typer.Option(help="off, on, or off,on.")] = "off",
+    strategy: Annotated[str, typer.Option(help="Prompt strategies by commas: zero-shot, few-shot, cot.")] = "zero-shot",
+    model: Annotated[str, typer.Option(help="Base model; empty: that of the runs, else the default.")] = "",
+    limit: Annotated[int, typer.Option(min=0, help="At most so many rows; 0: all.")] = 0,
+    tokenizer: Annotated[Tokenizer, typer.Option(help="Tokens of ROUGE and token F1.")] = Tokenizer.CHARACTER,
+    seed: Annotated[int, typer.Option(help="Of few-shot examples and resampling.")] = 0,
+    resume: Annotated[str, typer.Option(help="Go on with this experiment instead of starting one.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Also write figures, answers and a report into this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Base model, adapters, knowledge base and prompts on the same rows, each difference with its uncertainty."""
+    from core.evaluation import experiments, export
+    from core.evaluation.freezing import Plan
+    from core.evaluation.results import results
+
+    if resume:
+        experiments.resume(resume)
+        experiment_id = resume
+    else:
+        if not set(rag.split(",")) <= _SWITCHES.keys():
+            raise UserError("--rag {rag} is not known.", "Use off, on, or off,on.", rag=rag)
+        uses = [_SWITCHES[word] for word in rag.split(",")]
+        tokens = tokenizer.name.lower()
+        plan = Plan(
+            dataset, models.split(","), kb, uses, strategy.split(","), limit, model=model, tokenizer=tokens, seed=seed
+        )
+        experiment_id = experiments.start(plan, count)
+    note(f"Experiment {experiment_id}")
+    folder = experiments.folder(experiment_id)
+    state = jobs.wait(folder, lambda s: note(f"\r  {s['status']} {s.get('done', 0)}/{s.get('total')}  ", end=""))
+    if state["status"] in (jobs.FAILED, jobs.INTERRUPTED):
+        raise RuntimeError(sentence(state.get("error")))
+    experiment = experiments.show(experiment_id)
+    report = results(experiment)
+    if out:
+        export.write(out, experiment, report)
+    show(report, as_json, lambda: _text(report))
+
+
+def _text(report: dict[str, Any]) -> str:
+    arms = [arm["name"] for arm in report["arms"]]
+    scores = [
+        {"metric": metric, **{arm["name"]: _shown(arm["scores"].get(metric), "mean") for arm in report["arms"]}}
+        for metric in report["metrics"]
+    ]
+    parts = [table(scores, ["metric", *arms])]
+    told = [
+        {
+            **one,
+            "contrast": f"{one['b']} against {one['a']}",
+            "delta": _shown(one, "delta"),
+            "p_holm": f"{one['p_holm']:.4f}",
+        }
+        for one in report["contrasts"]
+        if one["metric"] == report["primary"]
+    ]
+    if told:
+        columns = ["contrast", "metric", "delta", "p_holm", "helped", "hurt", "unchanged", "verdict"]
+        parts.append(table(told, columns))
+    if met := report["overlap"]:
+        lines = [f"  row {one['row'] + 1} in {one['adapter'] or one['source']}: {one['text']}" for one in met]
+        parts.append("\n".join(["Test rows that were met before, in training rows or the knowledge base:", *lines]))
+    return "\n\n".join(parts)
+
+
+def _shown(found: dict[str, Any] | None, name: str) -> str | None:
+    return f"{found[name]:.3f} [{found['low']:.3f}, {found['high']:.3f}]" if found else None

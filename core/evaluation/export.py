@@ -1,0 +1,40 @@
+"""An experiment as files to keep: figures, answers, and a report."""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core import files
+from core.evaluation import grid
+
+ANSWER = ("text", "reasoning", "tokens", "seconds", "finish")
+
+
+def write(out: Path, experiment: Mapping[str, Any], report: Mapping[str, Any]) -> None:
+    """Write results.json, answers.json and answers.csv into a folder, which is made where it is missing."""
+    files.write_json(out / "results.json", report)
+    files.write_json(out / "answers.json", experiment["answers"])
+    files.write_text(out / "answers.csv", answers_csv(experiment, report))
+
+
+def answers_csv(experiment: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """One line per row and arm, rows counted from 1; begins with the mark by which spreadsheets know UTF-8.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
+    metrics = list(report["metrics"])
+    file = io.StringIO()
+    table = csv.writer(file)
+    table.writerow(["row", "arm", "input", "reference", *ANSWER, *metrics])
+    for number, row in enumerate(experiment["answers"], 1):
+        for name in (grid.name(arm) for arm in experiment["arms"]):
+            if answer := row["answers"].get(name):
+                cells = [number, name, row["input"], row["reference"], *(answer.get(part, "") for part in ANSWER)]
+                table.writerow([*map(_plain, cells), *(answer["scores"].get(metric, "") for metric in metrics)])
+    return "\ufeff" + file.getvalue()
+
+
+def _plain(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

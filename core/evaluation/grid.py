@@ -1,0 +1,58 @@
+"""The grid of an experiment: its arms, what they are called, and which of them are held against each other."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+from core.generation.templates import ZERO_SHOT
+
+Arm = dict[str, Any]
+"""{"adapter": id or "", "path": its weights or "", "rag": bool, "strategy": name of a prompt strategy}."""
+FACTORS = ("adapter", "rag", "strategy")
+
+
+def strategy(arm: Arm) -> str:
+    """The arm's prompt strategy."""
+    return str(arm.get("strategy", ZERO_SHOT))
+
+
+def name(arm: Arm) -> str:
+    """How an arm is called in tables and JSON: "base", a run's id, each with "+kb" when it reads the knowledge base,
+    and with its prompt strategy where that is another one than zero-shot."""
+    return (arm["adapter"] or "base") + _condition(arm)
+
+
+def condition(arm: Arm) -> str:
+    """What an arm's prompt depends on, which the adapter is not."""
+    return strategy(arm) + ("+kb" if arm["rag"] else "")
+
+
+def _condition(arm: Arm) -> str:
+    return ("+kb" if arm["rag"] else "") + ("" if strategy(arm) == ZERO_SHOT else f"+{strategy(arm)}")
+
+
+def pairs(arms: Sequence[Arm]) -> list[tuple[str, str]]:
+    """The contrasts: every arm against the first, then those that differ in one thing alone, the later against the
+    earlier."""
+    first = [(0, place) for place in range(1, len(arms))]
+    close = [(a, b) for a, b in combinations(range(len(arms)), 2) if len(differ(arms[a], arms[b])) == 1]
+    return [(name(arms[a]), name(arms[b])) for a, b in dict.fromkeys([*first, *close])]
+
+
+def differ(a: Arm, b: Arm) -> list[str]:
+    """The factors in which two arms differ."""
+    said = ((a["adapter"], b["adapter"]), (a["rag"], b["rag"]), (strategy(a), strategy(b)))
+    return [factor for factor, (mine, other) in zip(FACTORS, said, strict=True) if mine != other]
+
+
+def squares(arms: Sequence[Arm]) -> list[dict[str, Any]]:
+    """Every 2×2 within the grid: {"adapter", "strategy", "cells": names of base, adapter, base+kb, adapter+kb}."""
+    found = []
+    for arm in arms:
+        if arm["rag"] or not arm["adapter"]:
+            continue
+        wanted = [{**arm, "adapter": adapter, "rag": rag} for rag in (False, True) for adapter in ("", arm["adapter"])]
+        cells = [name(cell) for cell in wanted]
+        if set(cells) <= {name(other) for other in arms}:
+            found.append({"adapter": arm["adapter"], "strategy": strategy(arm), "cells": cells})
+    return found

@@ -1,0 +1,138 @@
+"""What an experiment found: figures with intervals, paired contrasts, interactions, and how far they can be trusted."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.evaluation import grid, scoring, statistics
+from core.evaluation.metrics import Metric
+from core.evaluation.metrics.cases import CLASS
+from core.evaluation.metrics.classes import NONE, class_of, confusion
+from core.evaluation.metrics.registry import Parts
+from core.evaluation.metrics.tokens import CHARACTER
+
+PRIMARY = ("accuracy", "field_f1", "rougeL")
+"""The metric that stands for the others where one must: the first that the rows have."""
+Values = dict[str, list[Parts | None]]
+"""Arm → what each complete row adds to a metric's sums."""
+
+
+def results(experiment: Mapping[str, Any], tokenizer: str = "") -> dict[str, Any]:
+    """Scores per arm, paired contrasts and interactions, over the rows all arms have answered.
+
+    Args:
+        experiment: as :func:`core.evaluation.experiments.show` gives it.
+        tokenizer: of ROUGE and token F1; empty: the experiment's own, as measured by its worker.
+
+    Returns:
+        {"experiment", "rows": complete ones, "metrics": names, "primary": the one that stands for them, "tokenizer",
+        "arms": [{"name", "model", "adapter" or None, "rag", "strategy", "scores": {metric: {"mean", "low", "high",
+        "n"}}, "seconds": mean per answer}], "contrasts": [{"a", "b", "metric", "delta": b - a, "low", "high", "p",
+        "p_holm": adjusted over the contrasts of its metric, "n", "helped", "hurt", "unchanged", "verdict"}],
+        "interactions": [{"adapter", "strategy", "cells", "metric", "delta", …}], "confusion": {arm: {"labels",
+        "counts"}}, "overlap", "overlap_unknown", "about": what it was made of, "command": repeats it}; scores by the
+        metric's name.
+    """
+    arms = experiment["arms"]
+    names = [grid.name(arm) for arm in arms]
+    complete = [row for row in experiment["answers"] if all(name in row["answers"] for name in names)]
+    chosen = tokenizer or experiment.get("tokenizer", CHARACTER)
+    again = chosen != experiment.get("tokenizer", CHARACTER)
+    measured = [{name: _parts(row, name, chosen if again else "") for name in names} for row in complete]
+    known = scoring.metrics(chosen)
+    values = {metric: {name: [row[name].get(metric) for row in measured] for name in names} for metric in known}
+    there = {metric: of for metric, of in values.items() if any(v is not None for row in of.values() for v in row)}
+    seed = experiment.get("seed", 0)
+    return {
+        "experiment": experiment["id"],
+        "rows": len(complete),
+        "metrics": list(there),
+        "primary": next((metric for metric in PRIMARY if metric in there), next(iter(there), "")),
+        "tokenizer": chosen,
+        "arms": [
+            {
+                "name": name,
+                "model": experiment["model"],
+                "adapter": arm["adapter"] or None,
+                "rag": arm["rag"],
+                "strategy": grid.strategy(arm),
+                "scores": _scores(known, there, name, seed),
+                "seconds": _mean([row["answers"][name]["seconds"] for row in complete]),
+            }
+            for arm, name in zip(arms, names, strict=True)
+        ],
+        "contrasts": [
+            one for metric, of in there.items() for one in _contrasts(known[metric], of, grid.pairs(arms), seed)
+        ],
+        "interactions": [one for square in grid.squares(arms) for one in _interactions(square, known, there, seed)],
+        "confusion": {name: found for name in names if (found := _confusion(complete, name))},
+        "overlap": experiment.get("overlap", []),
+        "overlap_unknown": experiment.get("overlap_unknown", []),
+        "about": {part: experiment.get(part) for part in ("dataset", "kb", "seed", "files", "versions")},
+        "command": command(experiment),
+    }
+
+
+def command(experiment: Mapping[str, Any]) -> str:
+    """The command line that asks the same again."""
+    arms = experiment["arms"]
+    said = {
+        "dataset": experiment.get("dataset", ""),
+        "models": ",".join(dict.fromkeys(arm["adapter"] or "base" for arm in arms)),
+        "kb": experiment.get("kb", ""),
+        "rag": ",".join(dict.fromkeys("on" if arm["rag"] else "off" for arm in arms)),
+        "strategy": ",".join(dict.fromkeys(grid.strategy(arm) for arm in arms)),
+        "limit": str(experiment.get("limit") or ""),
+        "tokenizer": experiment.get("tokenizer", ""),
+        "seed": str(experiment.get("seed") or ""),
+        "model": experiment.get("model", ""),
+    }
+    options = [f"--{name} {shlex.quote(value)}" for name, value in said.items() if value]
+    return " ".join(["python -m core compare", *options])
+
+
+def _parts(row: Mapping[str, Any], arm: str, tokenizer: str) -> Mapping[str, Parts]:
+    """What an answer adds to each metric's sums; a tokenizer: measured anew with it."""
+    answer = row["answers"][arm]
+    if tokenizer:
+        return scoring.measure(row, answer, tokenizer)
+    if "parts" in answer:
+        return {name: tuple(parts) for name, parts in answer["parts"].items()}
+    return {name: (score,) for name, score in answer["scores"].items()}
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _scores(known: Mapping[str, Metric], values: Mapping[str, Values], arm: str, seed: int) -> dict[str, Any]:
+    found = {metric: known[metric].summary(of[arm], seed) for metric, of in values.items()}
+    return {metric: score for metric, score in found.items() if score}
+
+
+def _contrasts(metric: Metric, values: Values, pairs: Sequence[tuple[str, str]], seed: int) -> list[dict[str, Any]]:
+    found = metric.contrasts(dict(values), pairs, seed)
+    renamed = ({"p_holm" if part == "p_adjusted" else part: value for part, value in one.items()} for one in found)
+    return [{"metric": metric.name, **one} for one in renamed]
+
+
+def _interactions(
+    square: Mapping[str, Any], known: Mapping[str, Metric], values: Mapping[str, Values], seed: int
+) -> list[dict[str, Any]]:
+    found = []
+    for metric, of in values.items():
+        one = statistics.interaction([of[cell] for cell in square["cells"]], seed, known[metric].aggregate)
+        if one:
+            found.append({**square, "metric": metric, **one})
+    return found
+
+
+def _confusion(rows: Sequence[Mapping[str, Any]], arm: str) -> dict[str, Any] | None:
+    """Which class was answered for which, the last column for answers that name none; None: rows have no classes."""
+    classed = [row for row in rows if row.get("expected", {}).get("kind") == CLASS]
+    if not classed:
+        return None
+    labels = classed[0]["expected"]["labels"]
+    wanted = [row["expected"]["references"][0] for row in classed]
+    chosen = [class_of(row["answers"][arm]["text"], labels) for row in classed]
+    return {"labels": [*labels, NONE], "counts": confusion(wanted, chosen, labels).tolist()}

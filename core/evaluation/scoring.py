@@ -1,0 +1,51 @@
+"""An answer of an experiment by every metric that its row has something to be measured with."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from core.evaluation.metrics import Expected, Metric, Output, registry
+from core.evaluation.metrics.registry import Parts
+from core.evaluation.metrics.tokens import CHARACTER
+
+
+@lru_cache(maxsize=3)
+def metrics(tokenizer: str = CHARACTER) -> dict[str, Metric]:
+    """All metrics by name, in the order of tables."""
+    return registry(tokenizer)
+
+
+def expected(row: Mapping[str, Any]) -> Expected:
+    """What a frozen row expects."""
+    about = row["expected"]
+    return Expected(
+        about["kind"],
+        tuple(about["references"]),
+        tuple(about["labels"]),
+        about["answerable"],
+        tuple(about["sources"]),
+    )
+
+
+def measure(row: Mapping[str, Any], answer: Mapping[str, Any], tokenizer: str = CHARACTER) -> dict[str, Parts]:
+    """What an answer adds to each metric's sums; metrics for which it has no value are left out.
+
+    Args:
+        row: of the frozen inputs.
+        answer: a line of ``answers.jsonl``: "text", "tokens", "seconds", perhaps "supported" and "sources".
+    """
+    wanted = expected(row)
+    out = Output(
+        answer["text"],
+        answer["tokens"],
+        answer["seconds"],
+        supported=answer.get("supported"),
+        sources=answer.get("sources"),
+    )
+    made = {name: one.compute(wanted, out) for name, one in metrics(tokenizer).items() if one.applies(wanted)}
+    return {name: tuple(map(float, parts)) for name, parts in made.items() if parts is not None}
+
+
+def figures(parts: Mapping[str, Parts]) -> dict[str, float]:
+    """A row's own figure of each metric."""
+    return {name: metrics()[name].row(value) for name, value in parts.items()}
