@@ -8,15 +8,17 @@ from typing import Any
 
 from core import files
 from core.evaluation import grid
+from core.evaluation.report import page
 
 ANSWER = ("text", "reasoning", "tokens", "seconds", "finish")
 
 
 def write(out: Path, experiment: Mapping[str, Any], report: Mapping[str, Any]) -> None:
-    """Write results.json, answers.json and answers.csv into a folder, which is made where it is missing."""
+    """Write results.json, answers.json, answers.csv and report.html into a folder, made where it is missing."""
     files.write_json(out / "results.json", report)
     files.write_json(out / "answers.json", experiment["answers"])
     files.write_text(out / "answers.csv", answers_csv(experiment, report))
+    files.write_text(out / "report.html", page(experiment, report))
 
 
 def answers_csv(experiment: Mapping[str, Any], report: Mapping[str, Any]) -> str:

@@ -2,13 +2,7 @@
 
 import streamlit as st
 
-# The 2x2 bench: base / fine-tuned × without / with knowledge base, as (light, dark).
-ARMS = {
-    "base": ("#64748B", "#94A3B8"),
-    "base_rag": ("#2563EB", "#60A5FA"),
-    "tuned": ("#B45309", "#FBBF24"),
-    "tuned_rag": ("#0F766E", "#2DD4BF"),
-}
+from core.palette import ARMS
 
 # Runs over one another, as (light, dark): none of them an arm's; core.run_charts tells more than four apart by dashes.
 RUNS = (("#6D28D9", "#A78BFA"), ("#BE185D", "#F9A8D4"), ("#4D7C0F", "#A3E635"), ("#111827", "#E5E7EB"))

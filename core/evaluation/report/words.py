@@ -1,0 +1,51 @@
+"""What a report says in both languages, and the colours of its arms."""
+
+import html
+import tomllib
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from core.errors import fill
+from core.palette import ARMS
+from core.settings import ROOT
+
+LANGUAGES = ("zh", "en")
+
+
+@lru_cache(maxsize=2)
+def _locale(language: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / "assets" / "locales" / f"{language}.toml").read_text("utf-8"))
+
+
+def text(language: str, key: str, **values: Any) -> str:
+    """The words under a dotted key of a locale file, not escaped."""
+    found: Any = _locale(language)
+    for part in key.split("."):
+        found = found[part]
+    return fill(found, values)
+
+
+def label(language: str, metric: str) -> str:
+    """What a metric is called."""
+    return text(language, f"metrics.{metric}.label")
+
+
+def bilingual(words: Callable[[str], str]) -> str:
+    """Words by language as escaped HTML, of which the page shows one."""
+    return "".join(f'<span class="{one}">{html.escape(words(one))}</span>' for one in LANGUAGES)
+
+
+def both(key: str, **values: Any) -> str:
+    """:func:`text` in both languages."""
+    return bilingual(lambda language: text(language, key, **values))
+
+
+def color(arm: Mapping[str, Any]) -> str:
+    """The fixed colour of an arm."""
+    return ARMS[("tuned" if arm["adapter"] else "base") + ("_rag" if arm["rag"] else "")][0]
+
+
+def chip(arm: Mapping[str, Any]) -> str:
+    """An arm's name in its colour."""
+    return f'<span class="arm" style="--arm: {color(arm)}">{html.escape(arm["name"])}</span>'
