@@ -83,13 +83,17 @@ def _rows(found: list[runs.Run], current: Sequence[str]) -> None:
         st.caption(t("runs.none"))
         return
     ids = [run["id"] for run in found]
-    key = f"runs_table_{zlib.crc32(','.join(ids).encode())}"  # rows are chosen by number: others need another table
+    turn = st.session_state.setdefault("runs_table_turn", 0)
+    key = f"runs_table_{zlib.crc32(','.join(ids).encode())}_{turn}"  # rows are chosen by number: others, another table
 
     def opened() -> None:
-        picked = st.session_state[key]["selection"]["rows"]
-        if picked:
-            open_runs([ids[row] for row in sorted(picked)])
-            st.session_state["runs_opened"] = True
+        picked = st.session_state[key]["selection"]
+        if not picked["rows"] and not picked["cells"]:
+            return
+        if picked["cells"]:  # clicked, not ticked: this one alone, and the ticks begin anew
+            st.session_state["runs_table_turn"] = turn + 1
+        open_runs([ids[row] for row in sorted(picked["rows"])] if not picked["cells"] else [ids[picked["cells"][0][0]]])
+        st.session_state["runs_opened"] = True
 
     columns = [_row(run) for run in found]
     st.dataframe(
@@ -99,7 +103,7 @@ def _rows(found: list[runs.Run], current: Sequence[str]) -> None:
         placeholder="–",
         key=key,
         on_select=opened,
-        selection_mode="multi-row",
+        selection_mode=["multi-row", "single-cell"],
         selection_default={"selection": {"rows": [ids.index(run_id) for run_id in current if run_id in ids]}},
         column_config={
             t("runs.columns.tags"): st.column_config.ListColumn(),
