@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core import comparison_charts
+from core.evaluation import scoring
 from core.evaluation.report import rows
 from core.evaluation.report.words import LANGUAGES, both, chip, color, label, text
 
@@ -60,7 +61,7 @@ def _chart(figures: Mapping[str, dict[str, Any]]) -> str:
 
 
 def _overview(results: Mapping[str, Any]) -> str:
-    shares = [name for name in results["metrics"] if text("en", f"metrics.{name}.range") == "0 to 1"]
+    shares = [name for name in results["metrics"] if scoring.metrics()[name].unit == "share"]
     arms, figures = results["arms"], {}
     for one in LANGUAGES:
         words = {part: text(one, f"report.{key}") for part, key in (("title", "overview"), ("score", "score"))}
@@ -192,7 +193,8 @@ button { font: inherit; padding: .2rem .6rem; margin-left: .3rem; border: 1px so
 h2 { margin: 2.4rem 0 .6rem; font-size: 1.2rem; } p { max-width: 46rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .7rem; border-bottom: 1px solid #E2E8F0; }
-td.text { min-width: 22rem; } small { color: #475569; white-space: nowrap; }
+td, th { min-width: 4.5rem; } td.text, td:last-child { min-width: 15rem; }
+small { color: #475569; white-space: nowrap; }
 .arm { font-weight: 620; color: var(--arm); overflow-wrap: anywhere; }
 .arms { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .7rem; margin: .6rem 0; }
 .card { border: 1px solid #E2E8F0; border-top: 3px solid var(--arm); border-radius: 10px; padding: .5rem .7rem;
