@@ -85,6 +85,8 @@ def _text(report: dict[str, Any]) -> str:
     if told:
         columns = ["contrast", "metric", "delta", "p_holm", "helped", "hurt", "unchanged", "verdict"]
         parts.append(table(told, columns))
+    if report["retrieved"] is not None:
+        parts.append(f"Passages were found for {report['retrieved']} of {report['rows']} rows.")
     if met := report["overlap"]:
         lines = [f"  row {one['row'] + 1} in {one['adapter'] or one['source']}: {one['text']}" for one in met]
         parts.append("\n".join(["Test rows that were met before, in training rows or the knowledge base:", *lines]))

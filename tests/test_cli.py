@@ -238,12 +238,14 @@ def test_train_compare_export_and_delete(tiny_card: ModelCard, tmp_path: Path) -
     assert [arm["name"] for arm in compared["arms"]] == ["base", name]
     assert {"a", "b", "metric", "delta", "low", "high", "p"} <= set(compared["contrasts"][0])
     assert json.loads((out / "results.json").read_text("utf-8")) == compared
+    written = {"results.json", "answers.json", "answers.csv", "report.html"}
+    assert {path.name for path in out.iterdir()} == written
 
     target = Path(run("runs", "export", name, str(tmp_path / "mine.zip")).stdout.strip())
     assert target.is_file()
     assert "is finished" in run("runs", "resume", name, code=2).stderr
     assert "not running any more" in run("runs", "stop", name, code=2).stderr
-    run("runs", "delete", name)
+    run("runs", "delete", name, "--yes")  # the comparison still names it
     assert quick("runs", "list") == {"runs": []}
 
 

@@ -30,8 +30,8 @@ def results(experiment: Mapping[str, Any], tokenizer: str = "") -> dict[str, Any
         "n"}}, "seconds": mean per answer}], "contrasts": [{"a", "b", "metric", "delta": b - a, "low", "high", "p",
         "p_holm": adjusted over the contrasts of its metric, "n", "helped", "hurt", "unchanged", "verdict"}],
         "interactions": [{"adapter", "strategy", "cells", "metric", "delta", …}], "confusion": {arm: {"labels",
-        "counts"}}, "overlap", "overlap_unknown", "about": what it was made of, "command": repeats it}; scores by the
-        metric's name.
+        "counts"}}, "retrieved": rows for which passages were found (None: no knowledge base), "overlap",
+        "overlap_unknown", "about": what it was made of, "command": repeats it}; scores by the metric's name.
     """
     arms = experiment["arms"]
     names = [grid.name(arm) for arm in arms]
@@ -66,6 +66,7 @@ def results(experiment: Mapping[str, Any], tokenizer: str = "") -> dict[str, Any
         ],
         "interactions": [one for square in grid.squares(arms) for one in _interactions(square, known, there, seed)],
         "confusion": {name: found for name in names if (found := _confusion(complete, name))},
+        "retrieved": sum(bool(row.get("passages")) for row in complete) if any(arm["rag"] for arm in arms) else None,
         "overlap": experiment.get("overlap", []),
         "overlap_unknown": experiment.get("overlap_unknown", []),
         "about": {part: experiment.get(part) for part in ("dataset", "kb", "seed", "files", "versions")},

@@ -16,10 +16,9 @@ from core.evaluation.metrics import rouge_row
 from core.generation import strategies, templates
 from core.models.cards import ModelCard
 from core.settings import settings
-from core.training import config as configs
-from core.training.config import TrainConfig
 from core.training.data import datasets
 from tests.helpers import training
+from tests.helpers.experiments import fake_run, work_here
 from tests.helpers.isolation import add_card, data_dir
 from tests.helpers.jobs import kill
 from tests.helpers.waiting import eventually
@@ -29,28 +28,8 @@ STRATEGIES = ("zero-shot", "few-shot", "cot")
 ARMS = [adapter + how for adapter in ("base", "run-a") for how in ("", "+few-shot", "+cot")]
 
 
-def fake_run(run_id: str, adapter: Path, model: str = "tiny") -> None:
-    """A finished run with a ready adapter, as the run store keeps it."""
-    folder = settings().runs_dir / run_id
-    copytree(adapter, folder / "adapter")
-    configs.save(TrainConfig(dataset="d", model=model), folder / "config.toml")
-    jobs.create(folder, step=1, steps=1)
-    jobs.update(folder, status=jobs.FINISHED)
-
-
 def dataset(folder: Path) -> Path:
     return training.dataset_file(folder, 10 * ROWS)
-
-
-def work_here(patch: pytest.MonkeyPatch) -> None:
-    """The worker's work is done in this process, at once."""
-
-    def launch(module: str, folder: Path) -> int:
-        assert module == experiments.WORKER
-        worker.main(folder)
-        return 0
-
-    patch.setattr(jobs, "launch", launch)
 
 
 @pytest.fixture(scope="module")

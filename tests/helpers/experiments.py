@@ -1,13 +1,41 @@
-"""Comparisons as ``show`` gives them, made up: each arm knows the answers to some rows and says nothing else."""
+"""Comparisons that run here and now, and some made up: each arm knows the answers to some rows and nothing else."""
 
 from dataclasses import asdict
+from pathlib import Path
+from shutil import copytree
 from typing import Any
 
-from core.evaluation import grid, scoring
+import pytest
+
+from core import jobs
+from core.evaluation import experiments, grid, scoring, worker
 from core.evaluation.metrics import expected
+from core.settings import settings
+from core.training import config as configs
+from core.training.config import TrainConfig
 
 EVIL = "<img src=x onerror=alert(1)></script>"
 RIGHT = {"base": {0}, "base+kb": set(range(1, 12)), "run-a": set(range(9)), "run-a+kb": set(range(22))}
+
+
+def fake_run(run_id: str, adapter: Path, model: str = "tiny") -> None:
+    """A finished run with a ready adapter, as the run store keeps it."""
+    folder = settings().runs_dir / run_id
+    copytree(adapter, folder / "adapter")
+    configs.save(TrainConfig(dataset="d", model=model), folder / "config.toml")
+    jobs.create(folder, step=1, steps=1)
+    jobs.update(folder, status=jobs.FINISHED)
+
+
+def work_here(patch: pytest.MonkeyPatch) -> None:
+    """The worker's work is done in this process, at once."""
+
+    def launch(module: str, folder: Path) -> int:
+        assert module == experiments.WORKER
+        worker.main(folder)
+        return 0
+
+    patch.setattr(jobs, "launch", launch)
 
 
 def row(number: int, output: str = "") -> dict[str, Any]:
