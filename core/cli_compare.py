@@ -39,7 +39,7 @@ def compare(
     """Base model, adapters, knowledge base and prompts on the same rows, each difference with its uncertainty."""
     from core.evaluation import experiments, export
     from core.evaluation.freezing import Plan
-    from core.evaluation.results import results
+    from core.evaluation.results import kept
 
     if resume:
         experiments.resume(resume)
@@ -59,7 +59,7 @@ def compare(
     if state["status"] in (jobs.FAILED, jobs.INTERRUPTED):
         raise RuntimeError(sentence(state.get("error")))
     experiment = experiments.show(experiment_id)
-    report = results(experiment)
+    report = kept(folder, experiment)
     if out:
         export.write(out, experiment, report)
     show(report, as_json, lambda: _text(report))

@@ -9,8 +9,9 @@ from typing import Any
 
 from core import files, jobs, queue
 from core.errors import UserError
-from core.evaluation import freezing, grid, scoring
+from core.evaluation import experiments, freezing, grid, scoring
 from core.evaluation.grid import Arm
+from core.evaluation.results import KEPT, results
 from core.generation import prompts, strategies
 from core.generation.engine import Answer, Engine, Generation, Options, Request
 from core.generation.strategies import Extracted
@@ -47,6 +48,7 @@ def main(folder: Path) -> None:
         with queue.device(folder):
             jobs.update(folder, status=jobs.RUNNING, stage="load", started=time.time())
             run(folder, inputs)
+        files.write_json(folder / KEPT, results(experiments.show(folder.name)))
         jobs.update(folder, status=jobs.FINISHED, finished=time.time())
 
 

@@ -10,7 +10,7 @@ from core.evaluation import experiments, grid, scoring
 from core.evaluation.freezing import Plan
 from core.evaluation.metrics import ROUGE
 from core.evaluation.report import page
-from core.evaluation.results import results
+from core.evaluation.results import kept
 from core.generation import templates
 from core.generation.ask import Arm
 from core.rag import knowledge
@@ -152,7 +152,7 @@ def show(experiment_id: str) -> None:
 def _results(experiment_id: str, changed: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """The experiment and what it found; reckoned again when its state has changed."""
     experiment = experiments.show(experiment_id)
-    return experiment, results(experiment)
+    return experiment, kept(experiments.folder(experiment_id), experiment)
 
 
 @st.fragment(run_every=1.0)

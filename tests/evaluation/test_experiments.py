@@ -13,6 +13,7 @@ from core.errors import UserError, sentence
 from core.evaluation import experiments, grid, worker
 from core.evaluation.freezing import Plan
 from core.evaluation.metrics import rouge_row
+from core.evaluation.results import results
 from core.generation import strategies, templates
 from core.models.cards import ModelCard
 from core.settings import settings
@@ -58,6 +59,7 @@ def test_every_row_is_answered_by_every_arm(finished: dict[str, Any], tmp_path: 
     assert all(set(row["answers"]) == set(ARMS) for row in finished["answers"])
     assert (finished["done"], finished["total"]) == (6 * ROWS, 6 * ROWS)
     assert finished["eta"] == 0
+    assert files.read_json(finished["folder"] / "results.json") == results(finished)
 
 
 def test_the_arms_answer_as_they_would_alone(
