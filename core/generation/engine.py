@@ -8,8 +8,9 @@ not to whoever watches it: a watcher may go away and another one come back to it
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -219,9 +220,36 @@ class Engine:
             self._model.delete_adapter(self._adapters.pop(old))
 
     def _generate(self, generation: Generation, requests: list[Request], options: Options) -> None:
+        """All rows in one batch; those of each adapter in a pass of their own where PEFT cannot mix them (DoRA)."""
+        names = self._adapter_names(requests)
+        if names is None or not any(self._is_dora(name) for name in names):
+            self._write(generation, requests, options, names)
+            return
+        for name in dict.fromkeys(names):
+            rows = [row for row, own in enumerate(names) if own == name]
+            part = Generation([generation.answers[row] for row in rows], _stop=generation._stop)
+            generation.stage = ("write", 0.0)
+            with self._only(name):
+                self._write(part, [requests[row] for row in rows], options, None)
+
+    def _is_dora(self, name: str) -> bool:
+        return name != BASE and self._model.peft_config[name].use_dora
+
+    @contextmanager
+    def _only(self, name: str) -> Iterator[None]:
+        """The model with this adapter for every row, or with none."""
+        if name == BASE:
+            with self._model.disable_adapter():
+                yield
+        else:
+            self._model.set_adapter(name)
+            yield
+
+    def _write(
+        self, generation: Generation, requests: list[Request], options: Options, names: list[str] | None
+    ) -> None:
         import torch
 
-        names = self._adapter_names(requests)
         batch = self._batch(requests, options).to(self._model.device)
         watcher = _watcher(self._tokenizer, self._eos(), generation, options.max_new_tokens)
         settings: dict[str, Any] = {

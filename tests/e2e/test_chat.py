@@ -14,7 +14,9 @@ from tests.helpers.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.embedded]
 
-WITHOUT, WITH = '[class*="st-key-arm-base-"]', '[class*="st-key-arm-base_rag-"]'
+WITHOUT = '[class*="st-key-arm-base-"]'
+# A Chinese question is read with the app's own adapter.
+WITH = ':is([class*="st-key-arm-base_rag-"], [class*="st-key-arm-tuned_rag-"])'
 
 
 def lengths(page: Any) -> tuple[int, int]:
@@ -109,6 +111,7 @@ def test_an_answer_goes_on_while_nobody_looks(server: Server, visit: Callable[..
     eventually(lambda: page.get_by_role("button", name="停止").count() == 0, 180)
     page.get_by_text(re.compile("所用段落：1")).click()
     page.get_by_text("广州大学.md").wait_for()
+    assert "rag-qa-zh" in page.locator(WITH).inner_text()
     page.locator(".passage").last.click(trial=True)  # waits until it has stopped unfolding
     page.locator(".question").scroll_into_view_if_needed()
     shoot(page, "chat-zh-dark")

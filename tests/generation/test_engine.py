@@ -84,6 +84,21 @@ def test_a_mixed_batch_equals_single_runs(engine: Engine, tiny_adapters: list[Pa
     assert len({a.text for a in single}) == 3, "base and adapters must differ for this to prove anything"
 
 
+def test_adapters_that_cannot_be_mixed_answer_all_the_same(
+    engine: Engine, tiny_adapters: list[Path], tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    dora = tiny.make_adapter(tmp_path / "dora", tiny_model_dir, 9, use_dora=True)
+    arms = [None, dora, tiny_adapters[0], dora]
+    batch = run(engine, [request(QUESTIONS[1], adapter) for adapter in arms])
+    single = [run(Engine(), [request(QUESTIONS[1], adapter)])[0] for adapter in (None, dora, tiny_adapters[0])]
+    assert texts(batch) == [single[0].text, single[1].text, single[2].text, single[1].text]
+    assert len({answer.text for answer in single}) == 3
+    assert all(answer.finish and answer.tokens for answer in batch)
+    # Afterwards a batch without it is mixed as ever.
+    after = run(engine, [request(QUESTIONS[1], adapter) for adapter in (None, tiny_adapters[0])])
+    assert texts(after) == [single[0].text, single[2].text]
+
+
 def test_the_base_model_is_itself_again_after_an_adapter(engine: Engine, tiny_adapters: list[Path]) -> None:
     before = run(engine, [request(QUESTIONS[0])])
     adapted = run(engine, [request(QUESTIONS[0], tiny_adapters[0])])

@@ -64,15 +64,20 @@ def make_generator(folder: Path, seed: int = 11) -> Path:
     return folder
 
 
-def make_adapter(folder: Path, model_dir: Path, seed: int) -> Path:
-    """A LoRA adapter for the tiny generator whose B weights are not zero, so that it changes every logit."""
+def make_adapter(folder: Path, model_dir: Path, seed: int, **kind: bool) -> Path:
+    """A LoRA adapter for the tiny generator whose B weights are not zero, so that it changes every logit.
+
+    Args:
+        kind: of LoRA, such as ``use_dora=True``.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(seed)
     base = AutoModelForCausalLM.from_pretrained(model_dir)
-    model = get_peft_model(base, LoraConfig(r=4, lora_alpha=16, target_modules=TARGETS, task_type="CAUSAL_LM"))
+    lora = LoraConfig(r=4, lora_alpha=16, target_modules=TARGETS, task_type="CAUSAL_LM", **kind)
+    model = get_peft_model(base, lora)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "lora_B" in name:
