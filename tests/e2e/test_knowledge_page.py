@@ -45,7 +45,7 @@ def test_a_base_of_ones_own_from_upload_to_a_cited_answer(
     question = page.get_by_label("Question", exact=True)
     question.fill("How many days of holiday do employees have?")
     question.press("Enter")
-    page.locator(".js-plotly-plot").wait_for()
+    page.locator(".js-plotly-plot").first.wait_for()
     shoot(page, "knowledge-lab")
 
     page = visit("knowledge?kb=llama2")
@@ -55,7 +55,7 @@ def test_a_base_of_ones_own_from_upload_to_a_cited_answer(
     question.press("Enter")
     page.get_by_text("Nothing in this base is near enough").wait_for()
     page.get_by_text("Map", exact=True).click()
-    page.locator(".js-plotly-plot").wait_for()
+    page.locator(".js-plotly-plot").first.wait_for()
 
     page = visit("chat")
     page.locator('[data-testid="stSelectbox"] input').first.click()
