@@ -50,19 +50,19 @@ def test_a_run_outlives_reload_and_crash_and_is_compared(server: Server, visit: 
     server.start()
     page = visit("train")  # no run in the address: the page finds it
     eventually(lambda: state(server)["status"] == "finished", 240)
-    page.get_by_role("button", name="Compare with base").wait_for()
+    page.get_by_role("button", name="Compare with base").first.wait_for()
     eventually(lambda: points(page) == STEPS, 30)
     shoot(page, "train")
     assert state(server)["step"] == STEPS
 
-    page.get_by_role("button", name="Compare with base").click()
+    page.get_by_role("button", name="Compare with base").first.click()
     page.wait_for_url("**/compare?*")
     count = page.get_by_role("spinbutton", name="Rows", exact=True)
     count.fill("4")
     count.press("Tab")
     page.get_by_role("button", name="Compare", exact=True).click()
     page.wait_for_url("**experiment=*")
-    page.locator(".js-plotly-plot").wait_for(timeout=240_000)
+    page.locator(".js-plotly-plot").first.wait_for(timeout=240_000)
     bars = page.evaluate("document.querySelector('.js-plotly-plot').data.map(bar => [bar.x.length, bar.y.length])")
     assert bars == [[4, 4], [4, 4]]  # four metrics for each of base and fine-tuned
     assert page.evaluate("document.querySelector('.js-plotly-plot').data[0].error_y.array.length") == 4
@@ -73,7 +73,7 @@ def test_a_run_outlives_reload_and_crash_and_is_compared(server: Server, visit: 
     page.get_by_text("逐行查看").wait_for()
 
     page.goto(f"{server.url}/train?lang=en")
-    page.get_by_role("button", name="Try it in Chat").click()
+    page.get_by_role("button", name="Try it in Chat").first.click()
     page.get_by_text("Without", exact=True).click()
     box = page.get_by_placeholder("Ask something…")
     box.fill("提取简历信息：\n王小明，硕士学历，现任工程师。")

@@ -44,6 +44,6 @@ def test_labels_and_probabilities_are_the_saved_models(run: Path, monkeypatch: p
 
 
 def test_a_run_without_a_classifier_says_so() -> None:
-    stored.make(RUN, model="tiny", task="causal")
+    stored.make(RUN, model="bert-base-uncased", task="classify")
     with pytest.raises(UserError, match="has no classifier"):
         predict.load(RUN)
