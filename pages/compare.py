@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.training import runs
+from core.ui import compare_form_view as form_view
 from core.ui import compare_view as view
 from core.ui import shell
 from core.ui.i18n import t
@@ -13,7 +14,7 @@ if not any(run.get("adapter") for run in runs.listing()):
         st.markdown(t("comparison.empty"))
         shell.page_link("finetune", t("comparison.to_train"))
 else:
-    view.form()
+    form_view.form()
 
 if experiment_id := view.choice(st.query_params.get("experiment", "")):
     view.show(experiment_id)

@@ -66,8 +66,9 @@ def test_a_run_outlives_reload_and_crash_and_is_compared(server: Server, visit: 
     bars = page.evaluate("document.querySelector('.js-plotly-plot').data.map(bar => [bar.x.length, bar.y.length])")
     assert bars == [[4, 4], [4, 4]]  # four metrics for each of base and fine-tuned
     assert page.evaluate("document.querySelector('.js-plotly-plot').data[0].error_y.array.length") == 4
-    page.get_by_text("Row by row").wait_for()
     shoot(page, "compare")
+    page.get_by_role("radio", name="Rows").click()
+    page.get_by_text("Row by row").wait_for()
 
     page.get_by_role("radio", name="中文").click()
     page.get_by_text("逐行查看").wait_for()

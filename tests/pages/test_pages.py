@@ -201,7 +201,7 @@ def test_compare_shows_a_finished_experiment(own_data_dir: Path) -> None:
     app = opened("comparison")
     text = " ".join(element.value for element in app.markdown)
     assert "+0.500" in text and "at least 20 are needed, 3 were compared" in text
-    assert len(app.dataframe[0].value) == 3
+    assert len(opened("comparison", tab="rows").dataframe[0].value) == 3
 
 
 def test_a_base_is_looked_into_and_a_source_is_shown_at_its_place(
