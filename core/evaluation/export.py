@@ -2,15 +2,16 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from core import files
-from core.evaluation import grid
+from core.evaluation import grid, rows
 from core.evaluation.report import page
 
 ANSWER = ("text", "reasoning", "tokens", "seconds", "finish")
+VOTE = ("row", "a", "b", "voter", "vote", "left", "right", "at")
 
 
 def write(out: Path, experiment: Mapping[str, Any], report: Mapping[str, Any]) -> None:
@@ -35,6 +36,24 @@ def answers_csv(experiment: Mapping[str, Any], report: Mapping[str, Any]) -> str
             if answer := row["answers"].get(name):
                 cells = [number, name, row["input"], row["reference"], *(answer.get(part, "") for part in ANSWER)]
                 table.writerow([*map(_plain, cells), *(answer["scores"].get(metric, "") for metric in metrics)])
+    return "\ufeff" + file.getvalue()
+
+
+def votes_csv(experiment: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], metric: str) -> str:
+    """One line per vote, rows counted from 1, with both arms' scores; guarded as :func:`answers_csv`.
+
+    Args:
+        lines: of :func:`core.evaluation.votes.standing`.
+        metric: whose scores stand beside the votes.
+    """
+    file = io.StringIO()
+    table = csv.writer(file)
+    table.writerow([*VOTE, f"{metric} a", f"{metric} b", "input"])
+    for line in lines:
+        row = experiment["answers"][line["row"]]
+        scores = ["" if (found := rows.score(row, line[arm], metric)) is None else found for arm in ("a", "b")]
+        cells = (line["row"] + 1 if part == "row" else line[part] for part in VOTE)
+        table.writerow([*map(_plain, cells), *scores, _plain(row["input"])])
     return "\ufeff" + file.getvalue()
 
 

@@ -33,7 +33,7 @@ def page(experiment: Mapping[str, Any], results: Mapping[str, Any], language: st
         _contrasts(results),
         _interactions(results),
         _trust(results),
-        *(rows.gallery(experiment, results, factor) for factor in ("rag", "adapter")),
+        *(rows.gallery(experiment, results, factor) for factor in ("rag", "adapter", "strategy")),
         rows.table(experiment, results),
         _measures(results),
         _repeat(results),

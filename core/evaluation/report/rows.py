@@ -1,14 +1,12 @@
 """The rows of a comparison in its report: all of them in a table, and those where a factor hurt, side by side."""
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from core.evaluation import grid, scoring
+from core.evaluation import rows
 from core.evaluation.report.words import bilingual, both, chip, color, label, text
 
-WORST = 12
-"""Rows of a gallery at most."""
 _EXCERPT = 90  # characters
 
 
@@ -16,39 +14,24 @@ def gallery(experiment: Mapping[str, Any], results: Mapping[str, Any], factor: s
     """The rows on which an arm did worse than the one that differs from it in this factor alone, the worst first.
 
     Args:
-        factor: "rag" or "adapter".
+        factor: one of :data:`core.evaluation.grid.FACTORS`.
     """
-    arms, metric = results["arms"], results["primary"]
-    close = [(a, b) for a in arms for b in arms if _adds(a, b, factor)]
-    if not close or not metric:
+    metric = results["primary"]
+    if not metric or not rows.switched_on(experiment["arms"], factor):
         return ""
-    found = hurt(experiment, metric, [(a["name"], b["name"]) for a, b in close])
-    by_name = {arm["name"]: arm for arm in arms}
+    found = rows.gallery(experiment, metric, factor)
+    by_name = {arm["name"]: arm for arm in results["arms"]}
     cards = []
-    for number, a, b, loss in found[:WORST]:
-        row = experiment["answers"][number]
-        pair = "".join(_card(row["answers"][name], by_name[name], metric) for name in (a, b))
+    for case in found[: rows.MOST]:
+        row = experiment["answers"][case.row]
+        pair = "".join(_card(row["answers"][name], by_name[name], metric) for name in (case.a, case.b))
         cards.append(
-            f"<details><summary>{both('report.row')} {number + 1} · −{loss:.3f} · "
+            f"<details><summary>{both('report.row')} {case.row + 1} · −{-case.gain:.3f} · "
             f"{html.escape(_short(row['input']))}</summary>{_row(row, pair)}</details>"
         )
     title = both(f"report.{factor}_hurt")
     body = "".join(cards) or f"<p>{both('report.hurt_none')}</p>"
     return f"<section><h2>{title} ({len(found)})</h2>{body}</section>"
-
-
-def hurt(
-    experiment: Mapping[str, Any], metric: str, pairs: Sequence[tuple[str, str]]
-) -> list[tuple[int, str, str, float]]:
-    """(row, a, b, loss): rows on which b is worse than a by more than counts as unchanged, the worst first."""
-    about, found = scoring.metrics()[metric], []
-    sign = -1.0 if about.better == "lower" else 1.0
-    for number, row in enumerate(experiment["answers"]):
-        for a, b in pairs:
-            scores = [row["answers"].get(name, {}).get("scores", {}).get(metric) for name in (a, b)]
-            if None not in scores and (loss := sign * (scores[0] - scores[1])) > about.tie:
-                found.append((number, a, b, loss))
-    return sorted(found, key=lambda one: -one[3])
 
 
 def table(experiment: Mapping[str, Any], results: Mapping[str, Any]) -> str:
@@ -67,11 +50,6 @@ def table(experiment: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     about = bilingual(lambda one: text(one, "report.rows_help", metric=label(one, metric)))
     body = f'<div class="wide"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
     return f"<section><h2>{both('report.rows')}</h2><p>{about}</p>{body}</section>"
-
-
-def _adds(a: Mapping[str, Any], b: Mapping[str, Any], factor: str) -> bool:
-    """Whether b is a with the knowledge base, or with an adapter instead of the base model."""
-    return not a[factor] and bool(b[factor]) and grid.differ(dict(a), dict(b)) == [factor]
 
 
 def _row(row: Mapping[str, Any], cards: str) -> str:
