@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
+from core.generation import likelihood
 from core.generation.prompts import Message, encode_within, longest_prompt
 from core.models import IMPORTING, cards, loading, memory, placement
 from core.models.cards import ModelCard
@@ -136,9 +137,47 @@ class Engine:
 
         def job(generation: Generation) -> None:
             self._load(model, generation)
-            self._generate(generation, rows, chosen)
+
+            def write(places: list[int], names: list[str] | None) -> None:
+                part = Generation([generation.answers[place] for place in places], _stop=generation._stop)
+                generation.stage = ("write", 0.0)
+                self._write(part, [rows[place] for place in places], chosen, names)
+
+            self._in_passes(rows, write)
 
         return self._enqueue(job, Generation([Answer() for _ in rows]))
+
+    def score(self, model: str, requests: Sequence[Request], answers: Sequence[str]) -> list[list[float] | None]:
+        """How likely given answers are: the natural logarithm of each token's probability, row by row.
+
+        Waits for what is queued before, and for the model to be loaded.
+
+        Args:
+            answers: one for each request; its end-of-text token is not counted.
+
+        Returns:
+            Shape (rows, tokens of the answer); None where the answer has no token, or does not fit behind its prompt.
+
+        Raises:
+            UserError: as :meth:`Generation.result`.
+        """
+        found: dict[int, list[float]] = {}
+
+        def job(generation: Generation) -> None:
+            self._load(model, generation)
+            config, tokens = self._model.config, self._tokenizer
+            told = [likelihood.row(tokens, config, r.messages, a) for r, a in zip(requests, answers, strict=True)]
+            fitting = [(place, one) for place, one in enumerate(told) if one]
+
+            def read(places: list[int], names: list[str] | None) -> None:
+                part = [fitting[place] for place in places]
+                scored = likelihood.log_probabilities(self._model, tokens, [one for _, one in part], names)
+                found.update({place: one for (place, _), one in zip(part, scored, strict=True)})
+
+            self._in_passes([requests[place] for place, _ in fitting], read)
+
+        self._enqueue(job, Generation([])).result()
+        return [found.get(place) for place in range(len(requests))]
 
     def load(self, model: str) -> Generation:
         """Load a model before anybody asks; the generation has no answers, but stages, an end, and what went wrong."""
@@ -219,18 +258,19 @@ class Engine:
         for old in [w for w in self._adapters if w not in keep][: max(0, len(self._adapters) - MAX_ADAPTERS)]:
             self._model.delete_adapter(self._adapters.pop(old))
 
-    def _generate(self, generation: Generation, requests: list[Request], options: Options) -> None:
-        """All rows in one batch; those of each adapter in a pass of their own where PEFT cannot mix them (DoRA)."""
+    def _in_passes(self, requests: list[Request], run: Callable[[list[int], list[str] | None], None]) -> None:
+        """Run all rows at once; those of each adapter in a pass of their own where PEFT cannot mix them (DoRA).
+
+        Args:
+            run: takes the places of a pass's rows and their adapters' names (None: the model is as they need it).
+        """
         names = self._adapter_names(requests)
         if names is None or not any(self._is_dora(name) for name in names):
-            self._write(generation, requests, options, names)
+            run(list(range(len(requests))), names)
             return
         for name in dict.fromkeys(names):
-            rows = [row for row, own in enumerate(names) if own == name]
-            part = Generation([generation.answers[row] for row in rows], _stop=generation._stop)
-            generation.stage = ("write", 0.0)
             with self._only(name):
-                self._write(part, [requests[row] for row in rows], options, None)
+                run([place for place, own in enumerate(names) if own == name], None)
 
     def _is_dora(self, name: str) -> bool:
         return name != BASE and self._model.peft_config[name].use_dora
@@ -261,7 +301,6 @@ class Engine:
             torch.manual_seed(options.seed)
         if names is not None:
             settings["adapter_names"] = names
-        generation.stage = ("write", 0.0)
         watcher.start()
         with torch.inference_mode():
             self._model.generate(
