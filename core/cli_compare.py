@@ -30,6 +30,7 @@ def compare(
     strategy: Annotated[str, typer.Option(help="Prompt strategies by commas: zero-shot, few-shot, cot.")] = "zero-shot",
     model: Annotated[str, typer.Option(help="Base model; empty: that of the runs, else the default.")] = "",
     limit: Annotated[int, typer.Option(min=0, help="At most so many rows; 0: all.")] = 0,
+    top_k: Annotated[int, typer.Option(min=0, help="Passages to read; 0: what suits the model.")] = 0,
     tokenizer: Annotated[Tokenizer, typer.Option(help="Tokens of ROUGE and token F1.")] = Tokenizer.CHARACTER,
     seed: Annotated[int, typer.Option(help="Of few-shot examples and resampling.")] = 0,
     resume: Annotated[str, typer.Option(help="Go on with this experiment instead of starting one.")] = "",
@@ -49,9 +50,8 @@ def compare(
             raise UserError("--rag {rag} is not known.", "Use off, on, or off,on.", rag=rag)
         uses = [_SWITCHES[word] for word in rag.split(",")]
         tokens = tokenizer.name.lower()
-        plan = Plan(
-            dataset, models.split(","), kb, uses, strategy.split(","), limit, model=model, tokenizer=tokens, seed=seed
-        )
+        how: dict[str, Any] = {"limit": limit, "top_k": top_k, "model": model, "tokenizer": tokens, "seed": seed}
+        plan = Plan(dataset, models.split(","), kb, uses, strategy.split(","), **how)
         experiment_id = experiments.start(plan, count)
     note(f"Experiment {experiment_id}")
     folder = experiments.folder(experiment_id)

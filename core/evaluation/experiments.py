@@ -1,13 +1,14 @@
 """The experiment store: rows × arms, frozen at the start, one folder each."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from core import files, jobs, queue
 from core.errors import UserError
-from core.evaluation import freezing
+from core.evaluation import freezing, grid
 from core.evaluation.freezing import Plan
 from core.settings import settings
 
@@ -27,6 +28,16 @@ def start(plan: Plan, progress: Callable[[int, int], None] | None = None) -> str
     files.write_json(folder / "inputs.json", inputs)
     queue.submit(WORKER, folder, done=0, total=len(inputs["rows"]) * len(inputs["arms"]))
     return experiment_id
+
+
+def plan(experiment: Mapping[str, Any]) -> Plan:
+    """What a kept experiment was asked for, to ask it again with a change; arguments as of :func:`summary`."""
+    arms = experiment["arms"]
+    kept = {field.name: experiment[field.name] for field in fields(Plan) if field.name in experiment}
+    kept["models"] = list(dict.fromkeys(arm["adapter"] or "base" for arm in arms))
+    kept["rag"] = list(dict.fromkeys(arm["rag"] for arm in arms))
+    kept["strategies"] = list(dict.fromkeys(grid.strategy(arm) for arm in arms))
+    return Plan(**kept)
 
 
 def folder(experiment_id: str) -> Path:

@@ -93,6 +93,7 @@ def freeze(plan: Plan, progress: Progress | None = None) -> dict[str, Any]:
         "model": card.name,
         "kb": plan.kb,
         "limit": plan.limit,
+        "top_k": plan.top_k,
         "seed": plan.seed,
         "tokenizer": plan.tokenizer,
         "embedder": _embedder(rows, plan.kb if with_kb else ""),

@@ -97,6 +97,7 @@ def command(experiment: Mapping[str, Any]) -> str:
         "rag": ",".join(dict.fromkeys("on" if arm["rag"] else "off" for arm in arms)),
         "strategy": ",".join(dict.fromkeys(grid.strategy(arm) for arm in arms)),
         "limit": str(experiment.get("limit") or ""),
+        "top-k": str(experiment.get("top_k") or ""),
         "tokenizer": experiment.get("tokenizer", "").removesuffix("acter"),  # the command line says char
         "seed": str(experiment.get("seed") or ""),
         "model": experiment.get("model", ""),
