@@ -54,17 +54,24 @@ class Words:
             value = self.rng.choice(options.split("|"))
         else:
             kind, _, name = slot.partition(":")
-            value = self.draw(kind)
+            value = self.draw(kind, name)
             for _ in range(50):
-                if not any(value in used or used in value for used in self.values.values()):
+                if not any(self.alike(value, used) for used in self.values.values()):
                     break
-                value = self.draw(kind)
+                value = self.draw(kind, name)
+        if name in self.values:
+            raise ValueError(f"two words are called {name}")
         if name:
             self.values[name] = value
         return value
 
-    def draw(self, kind: str) -> str:
-        """A word of the kind, unnamed."""
+    @staticmethod
+    def alike(one: str, other: str) -> bool:
+        """Whether one word is part of the other."""
+        return one in other or other in one
+
+    def draw(self, kind: str, name: str = "") -> str:
+        """A word of the kind, which will be called ``name``."""
         found = KIND.fullmatch(kind)
         if found is None or (found[1] not in self.generators and found[1] not in self.lists):
             raise ValueError(f"there is no kind of word “{kind}”")

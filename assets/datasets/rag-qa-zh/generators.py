@@ -1,17 +1,21 @@
 """Fills the slots of a frame: words from lexicon.toml, and names, years, dates and numbers made on the spot."""
 
 import re
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import slots
 
 LEXICON: dict[str, list[str]] = {
     kind: words.split()
     for kind, words in tomllib.loads((Path(__file__).parent / "lexicon.toml").read_text(encoding="utf-8")).items()
 }
 DIGITS = "〇一二三四五六七八九"
-SLOT = re.compile(r"\{([^{}]*)\}")
 
 
 def in_characters(number: int) -> str:
@@ -21,50 +25,19 @@ def in_characters(number: int) -> str:
     return head + (DIGITS[ones] if ones or not tens else "")
 
 
-class Words:
-    """The words drawn for one subject; no two named ones are equal, so that an answer has one place."""
+class Words(slots.Words):
+    """The words drawn for one subject, in Chinese notations."""
 
     def __init__(self, rng: Random):
-        self.rng = rng
-        self.values: dict[str, str] = {}
+        super().__init__(rng, LEXICON)
         self.years: dict[str, int] = {}
-
-    def fill(self, text: str) -> str:
-        """The text with every slot filled, the inner ones first, from left to right."""
-        while slot := SLOT.search(text):
-            text = text[: slot.start()] + self.expand(slot[1]) + text[slot.end() :]
-        return text
-
-    def expand(self, slot: str) -> str:
-        """The words for what stands between the braces."""
-        if slot in self.values:
-            return self.values[slot]
-        if "=" in slot:
-            name, options = slot.split("=", 1)
-            value = self.rng.choice(options.split("|"))
-            return self.remember(name, value)
-        kind, _, name = slot.partition(":")
-        value = self.draw(kind, name)
-        for _ in range(50):
-            if not any(self.alike(value, used) for used in self.values.values()):
-                break
-            value = self.draw(kind, name)
-        return self.remember(name, value)
 
     @staticmethod
     def alike(one: str, other: str) -> bool:
         """Whether two words are equal or one is part of the other, numbers aside."""
         return one == other or (not one[0].isdigit() and len(one) > 1 and (one in other or other in one))
 
-    def remember(self, name: str, value: str) -> str:
-        """The value, known by its name from here on."""
-        if name in self.values:
-            raise ValueError(f"two words are called {name}")
-        if name:
-            self.values[name] = value
-        return value
-
-    def draw(self, kind: str, name: str) -> str:
+    def draw(self, kind: str, name: str = "") -> str:
         """A word of the kind: ``city``, ``num 3-40``, ``year>b`` (some years after the one called b)."""
         head, mark, argument = re.fullmatch(r"(\w+?)(?:([ >])(.*))?", kind).groups()  # type: ignore[union-attr]
         if head in ("year", "ym", "date"):

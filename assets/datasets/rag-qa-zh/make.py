@@ -1,20 +1,15 @@
 """Write train.jsonl and test.jsonl: a Chinese passage, a question on it -> a span of the passage, or a refusal.
 
 Run ``python make.py``. Seeded, standard library only: the same files, byte for byte, every time. What is said and
-asked is in frames/*.toml, one file per domain; the words are in lexicon.toml. A frame's text is read like this:
-
-    a line              one sentence of the passage; the first one introduces the subject, named {a}
-    ? Q1|Q2 => answer   phrasings of one question on the sentence above, and its answer, a span of that sentence
-    {kind:x}            a new word of that kind (generators.py, lexicon.toml), called x from here on
-    {x}                 the word called x; {kind} a word without a name; {x=one|two} one of these wordings, called x
+asked is in frames/*.toml, one file per domain; the words are in lexicon.toml. passages.py and slots.py, beside the
+data sets, tell how they are read; generators.py makes names, dates and numbers in Chinese notations. These passages
+are nearer to real ones than those of passages.py: mixed notations, answers that are whole clauses, and no answer that
+stands in two places.
 
 Frames with ``split = "test"`` are seen in the test only, so its figure is about sentences never trained on.
 """
 
-import json
 import sys
-import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -22,6 +17,8 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from generators import Words  # noqa: E402 (a neighbour, found wherever the script is started from)
+from passages import Filled, Frame, Writer, read_frames  # noqa: E402 (generators says where)
+from slots import write  # noqa: E402
 
 REFUSAL = "文中没有提到。"
 UNANSWERABLE = 0.12  # share of rows whose passage does not say
@@ -34,82 +31,12 @@ LONGER = 1.6  # the chance of a question grows with this power of its answer's l
 LONG = 12  # a frame whose answers are longer than this on average ...
 TURNS = 2  # ... is drawn so many times as often: real questions ask for whole clauses too
 LENGTHS = (60, 260, 150)  # characters of a passage before a distractor: least, most, mode
+WRITER = Writer(Words, REFUSAL, between="", lengths=LENGTHS)
 
 
-@dataclass(frozen=True)
-class Question:
-    """One thing that is asked: its phrasings and its answer, still with slots."""
-
-    phrasings: tuple[str, ...]
-    answer: str
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Sentences on one subject, still with slots, each with its questions."""
-
-    name: str
-    test: bool
-    shuffle: bool
-    sentences: tuple[tuple[str, tuple[Question, ...]], ...]
-
-    @property
-    def domain(self) -> str:
-        """The file it stands in."""
-        return self.name.split("/")[0]
-
-
-@dataclass(frozen=True)
-class Filled:
-    """A frame about one invented subject: its sentences, what is asked on each, and the words that were drawn."""
-
-    frame: Frame
-    subject: str
-    sentences: tuple[str, ...]
-    asked: tuple[tuple[int, tuple[str, ...], str], ...]  # sentence, phrasings, answer
-
-    def ambiguous(self, sentence: int, answer: str, kept: list[int]) -> bool:
-        """Whether the answer also stands in another sentence that was kept, or twice in its own."""
-        return any(self.sentences[i].count(answer) > (i == sentence) for i in kept)
-
-
-def read_frames() -> list[Frame]:
-    """Every frame of frames/*.toml, in order of file and place."""
-    frames = []
-    for path in sorted((HERE / "frames").glob("*.toml")):
-        for entry in tomllib.loads(path.read_text(encoding="utf-8"))["frame"]:
-            sentences: list[tuple[str, list[Question]]] = []
-            for line in entry["text"].strip().splitlines():
-                if line.startswith("?"):
-                    phrasings, answer = line[1:].split("=>")
-                    question = Question(tuple(p.strip() for p in phrasings.split("|")), answer.strip())
-                    sentences[-1][1].append(question)
-                else:
-                    sentences.append((line.strip(), []))
-            frames.append(
-                Frame(
-                    name=f"{path.stem}/{entry['name']}",
-                    test=entry.get("split") == "test",
-                    shuffle=entry.get("shuffle", False),
-                    sentences=tuple((text, tuple(questions)) for text, questions in sentences),
-                )
-            )
-    return frames
-
-
-def fill(rng: Random, frame: Frame) -> Filled:
-    """The frame with words in its slots."""
-    words = Words(rng)
-    sentences = tuple(words.fill(text) for text, _ in frame.sentences)
-    asked = [
-        (i, tuple(words.fill(p) for p in question.phrasings), words.fill(question.answer))
-        for i, (_, questions) in enumerate(frame.sentences)
-        for question in questions
-    ]
-    for i, _, answer in asked:
-        if answer not in sentences[i]:
-            raise ValueError(f"{frame.name}: {answer!r} is not in {sentences[i]!r}")
-    return Filled(frame, words.values["a"], sentences, tuple(asked))
+def ambiguous(filled: Filled, sentence: int, answer: str, kept: list[int]) -> bool:
+    """Whether the answer also stands in another sentence that was kept, or twice in its own."""
+    return any(filled.sentences[i].count(answer) > (i == sentence) for i in kept)
 
 
 def choose_sentences(rng: Random, filled: Filled) -> list[int]:
@@ -131,7 +58,7 @@ def other_subject(rng: Random, filled: Filled, frames: list[Frame]) -> tuple[Fil
     """Another subject, mostly of the same frame or domain, and one or two sentences on it."""
     same = [f for f in frames if f.domain == filled.frame.domain]
     pool = rng.choices(([filled.frame], same, frames), (50, 35, 15))[0]
-    other = fill(rng, rng.choice(pool))
+    other = WRITER.fill(rng, rng.choice(pool))
     text = other.sentences[0]
     if len(text) < 60 and len(other.sentences) > 1:
         text += other.sentences[rng.randrange(1, len(other.sentences))]
@@ -150,7 +77,7 @@ def restyle(rng: Random, row: dict) -> dict:
 
 def rows_of(rng: Random, frame: Frame, frames: list[Frame]) -> list[dict]:
     """One passage of the frame with one to three questions; fewer, even none, where the answer would be ambiguous."""
-    filled = fill(rng, frame)
+    filled = WRITER.fill(rng, frame)
     kept = choose_sentences(rng, filled)
     refuse = rng.random() < UNANSWERABLE * QUESTIONS
     if refuse and len(kept) > 2 and len(kept) == len(filled.sentences):
@@ -166,7 +93,7 @@ def rows_of(rng: Random, frame: Frame, frames: list[Frame]) -> list[dict]:
 
     def row(phrasings: tuple[str, ...], answer: str, answerable: bool = True) -> dict:
         made = {"context": context, "question": rng.choice(phrasings), "answer": answer, "answerable": answerable}
-        return restyle(rng, made | {"frame": frame.name})
+        return restyle(rng, made | {"frame": f"{frame.domain}/{frame.name}"})
 
     rows: list[dict] = []
     wanted = rng.choice(PER_PASSAGE)
@@ -177,7 +104,7 @@ def rows_of(rng: Random, frame: Frame, frames: list[Frame]) -> list[dict]:
         if len(rows) == wanted:
             break
         named = tuple(p for p in phrasings if filled.subject in p) if beside else phrasings
-        if not named or i not in kept or answer in beside or filled.ambiguous(i, answer, kept):
+        if not named or i not in kept or answer in beside or ambiguous(filled, i, answer, kept):
             continue
         rows.append(row(named, answer))
     if refuse:
@@ -188,7 +115,7 @@ def rows_of(rng: Random, frame: Frame, frames: list[Frame]) -> list[dict]:
 def unanswerable(rng, filled, kept, context, other, row) -> list[dict]:
     """A row the passage does not answer, if there is one: on a sentence left out, or on somebody not spoken of."""
     if rng.random() < OTHER_SUBJECT and other is None:
-        stranger = fill(rng, filled.frame)
+        stranger = WRITER.fill(rng, filled.frame)
         asked = [(p, answer) for _, p, answer in stranger.asked]
         name = stranger.subject
     else:
@@ -201,7 +128,7 @@ def unanswerable(rng, filled, kept, context, other, row) -> list[dict]:
 
 def asks_for_clauses(rng: Random, frame: Frame) -> bool:
     """Whether the frame's answers are long, by one filling of it."""
-    lengths = [len(answer) for _, _, answer in fill(rng, frame).asked]
+    lengths = [len(answer) for _, _, answer in WRITER.fill(rng, frame).asked]
     return sum(lengths) / len(lengths) > LONG
 
 
@@ -224,13 +151,11 @@ def build_split(rng: Random, frames: list[Frame], size: int) -> list[dict]:
 
 def build(seed: int = 2024, train: int = 6500, test: int = 300) -> tuple[list[dict], list[dict]]:
     """The rows of train and of test."""
-    frames = read_frames()
+    frames = read_frames(HERE / "frames")
     learnt = build_split(Random(seed), [f for f in frames if not f.test], train)
     held_out = build_split(Random(seed + 1), [f for f in frames if f.test], test)
     return learnt, held_out
 
 
 if __name__ == "__main__":
-    for split, rows in zip(("train", "test"), build(), strict=True):
-        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        (HERE / f"{split}.jsonl").write_text("".join(lines), encoding="utf-8")
+    write(HERE, build())
