@@ -4,6 +4,8 @@ Three kinds of rows come out:
 
 - chat: {"input", "output"}, with "messages" (role, content) where there is more than one question and its answer.
   Rows about a passage keep "context", "question" and "answer" besides, rows about a dialogue "dialogue" and "summary".
+  What only a comparison asks for is kept, too: all right answers ("references", of which "output" is the first, which
+  is learned), the documents that hold them ("sources"), and whether there is an answer at all ("answerable").
 - text: {"text"}.
 - label: {"text", "label": name}.
 """
@@ -41,13 +43,15 @@ class Layout:
     optional: tuple[str, ...] = ()
 
 
+JUDGED = ("references", "sources", "answerable")
+"""What a comparison asks for besides the answer that is learned."""
 # In the order in which they are tried: the more particular ones first.
 LAYOUTS = {
     "messages": Layout(CHAT, ("messages",), ("system",)),
-    "context": Layout(CHAT, ("context", "question", "answer"), ("answerable",)),
-    "dialogue": Layout(CHAT, ("dialogue", "summary")),
-    "alpaca": Layout(CHAT, ("instruction", "output"), ("input", "system", "history")),
-    "pair": Layout(CHAT, ("input", "output"), ("system",)),
+    "context": Layout(CHAT, ("context", "question", "answer"), JUDGED),
+    "dialogue": Layout(CHAT, ("dialogue", "summary"), ("references",)),
+    "alpaca": Layout(CHAT, ("instruction", "output"), ("input", "system", "history", *JUDGED)),
+    "pair": Layout(CHAT, ("input", "output"), ("system", *JUDGED)),
     "label": Layout(LABEL, ("text", "label")),
     "text": Layout(TEXT, ("text",)),
 }
@@ -64,6 +68,8 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "output": ("输出", *_ANSWER),
     "text": ("sentence", "content", "review", "文本", "句子", "评论", "内容"),
     "label": ("labels", "sentiment", "category", "class", "标签", "类别", "情感"),
+    "references": ("参考答案",),
+    "sources": ("source", "出处", "来源"),
 }
 
 
@@ -90,11 +96,11 @@ def guess(table: Table) -> Mapping | None:
     sample = [row for row in table.rows if isinstance(row, dict)][:50]
     names = {name.strip().lower(): name for name in reversed(table.columns)}
     for layout, parts in LAYOUTS.items():
-        columns = {
-            part: names[found]
-            for part in (*parts.required, *parts.optional)
-            if (found := next((n for n in (part, *_ALIASES.get(part, ())) if n in names), None)) is not None
-        }
+        columns: dict[str, str] = {}
+        for part in (*parts.required, *parts.optional):
+            found = next((names[n] for n in (part, *_ALIASES.get(part, ())) if n in names), None)
+            if found is not None and (part in parts.required or found not in columns.values()):
+                columns[part] = found
         if set(parts.required) <= columns.keys() and len(set(columns.values())) == len(columns):
             turns = layout == "messages"
             if turns and not any(isinstance(row.get(columns["messages"]), list) for row in sample):
@@ -154,25 +160,44 @@ def make(table: Table, layout: str = "", columns: dict[str, str] | None = None, 
 
 
 def fields(mapping: Mapping, row: dict[str, Any]) -> Fields:
-    """The row's cells by the layout's names; an optional cell that is not there is left out."""
+    """The row's cells by the layout's names; an optional cell that is not there is left out.
+
+    An answer that comes as several is the first of them; all are among "references".
+    """
     required = LAYOUTS[mapping.layout].required
     found = {
         part: row.get(column)
         for part, column in mapping.columns.items()
         if part in required or row.get(column) not in (None, "", [])
     }
-    if mapping.layout == "context":
-        found["answer"] = _first_answer(found["answer"])
+    for part in {"answer", "output", "summary"} & found.keys():
+        given = _texts(found[part])
+        if not isinstance(found[part], str) and given is not None:
+            found[part] = given[0] if given else ""
+        _judge(found, given or [])
     if mapping.layout == "label":
         found["label"] = label_name(found["label"], mapping.labels)
     return found
 
 
-def _first_answer(value: Any) -> Any:
-    """SQuAD keeps the answers of several annotators: [{"text": …}, …], as a table {"text": […], …}."""
+def _judge(found: Fields, given: Sequence[str]) -> None:
+    """Bring what a comparison asks for into its form; what is not of it is left out."""
+    references = list(dict.fromkeys([*given, *(_texts(found.pop("references", None)) or [])]))
+    sources = list(dict.fromkeys(_texts(found.pop("sources", None)) or []))
+    found |= {"references": references} if len(references) > 1 else {}
+    found |= {"sources": sources} if sources else {}
+    if not isinstance(found.get("answerable", True), bool):
+        del found["answerable"]
+
+
+def _texts(value: Any) -> list[str] | None:
+    """One text or several; None: anything else. SQuAD has [{"text": …}, …], as a table {"text": […], …}."""
+    if isinstance(value, dict) and "text" in value:
+        return _texts(value["text"])
     if isinstance(value, list):
-        return _first_answer(value[0]) if value else ""
-    return _first_answer(value["text"]) if isinstance(value, dict) and "text" in value else value
+        parts = [_texts(one) for one in value]
+        return None if None in parts else [text for part in parts for text in part or []]
+    return ([value.strip()] if value.strip() else []) if isinstance(value, str) else None
 
 
 def label_name(value: Any, names: Sequence[str]) -> Any:
@@ -197,7 +222,7 @@ def turns(value: Any, system: str = "") -> list[Any]:
 
 def canonical(layout: str, cells: Fields) -> Row:
     """A row of the layout's kind, from cells that :mod:`core.training.data.checks` found right."""
-    return _BUILDERS[layout](cells)
+    return _BUILDERS[layout](cells) | {part: cells[part] for part in JUDGED if cells.get(part) is not None}
 
 
 def _from_messages(cells: Fields) -> Row:
@@ -211,7 +236,7 @@ def _chat(messages: list[Message]) -> Row:
 
 
 def _from_context(cells: Fields) -> Row:
-    kept: Row = {part: cells[part] for part in ("context", "question", "answer", "answerable") if part in cells}
+    kept: Row = {part: cells[part] for part in ("context", "question", "answer")}
     return {**kept, "input": with_context(cells["question"], [cells["context"]]), "output": cells["answer"]}
 
 

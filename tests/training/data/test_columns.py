@@ -80,10 +80,30 @@ def test_a_layout_is_recognised_and_mapped(row: dict[str, Any], layout: str, exp
 @pytest.mark.parametrize(
     "answers", [{"text": ["one", "two"], "answer_start": [0, 1]}, [{"text": "one"}, {"text": "two"}], ["one"], "one"]
 )
-def test_answers_of_squad_are_their_first(answers: Any) -> None:
+def test_answers_of_squad_are_their_first_and_all_of_them_are_kept(answers: Any) -> None:
     row = {"context": "c", "question": "q", "answers": answers}
     mapping = guess(Table([row]))
-    assert mapping and build(mapping, row, ())["output"] == "one"
+    assert mapping
+    made = build(mapping, row, ())
+    assert made["output"] == "one"
+    assert made.get("references") == (None if answers in (["one"], "one") else ["one", "two"])
+
+
+def test_what_a_comparison_asks_for_is_kept_and_an_input_called_source_stays_one() -> None:
+    row = {"question": "Where?", "answer": "here", "references": ["there", "here", 3], "source": "a.md"}
+    mapping = guess(Table([row]))
+    assert mapping and mapping.columns["sources"] == "source"
+    assert build(mapping, row, ()) == {"input": "Where?", "output": "here", "sources": ["a.md"]}, "3 is no text"
+    row |= {"references": ["there", "here"], "answerable": True}
+    mapping = guess(Table([row]))
+    assert mapping
+    made = build(mapping, row, ())
+    assert made["references"] == ["here", "there"]
+    assert made["answerable"] is True
+    assert columns.canonical(columns.layout_of(made), made) == made
+    translated = {"source": "Hallo.", "target": "Hello."}
+    mapping = guess(Table([translated]))
+    assert mapping and build(mapping, translated, ()) == {"input": "Hallo.", "output": "Hello."}
 
 
 def test_a_dialogue_is_asked_for_its_summary_in_its_language() -> None:
