@@ -26,7 +26,7 @@ from core.models.cards import ModelCard
 from core.rag import knowledge, retrieval
 from core.training import runs
 from core.training.data import datasets
-from core.training.data.columns import Row
+from core.training.data.columns import LABEL, Row
 from core.training.data.datasets import Dataset
 
 Progress = Callable[[int, int], None]
@@ -79,10 +79,12 @@ def freeze(plan: Plan, progress: Progress | None = None) -> dict[str, Any]:
     data = datasets.load(plan.dataset)
     asked = data.questions()[: plan.limit or None]
     with_kb = any(plan.rag)
-    rows = [_row(row, with_kb, class_names([*data.train, *data.test])) for row in asked]
+    labels = data.labels if data.kind == LABEL else class_names([*data.train, *data.test])
+    rows = [_row(row, with_kb, labels) for row in asked]
     if with_kb:
         for done, row in enumerate(rows):
-            found = retrieval.search(plan.kb, row["input"], plan.top_k or card.passages)
+            sought = asked[done].get("text") or row["input"]  # of a label row the instruction would be looked for
+            found = retrieval.search(plan.kb, sought, plan.top_k or card.passages)
             row["passages"] = [passage.as_dict() for passage in found]
             if progress:
                 progress(done + 1, len(rows))
@@ -154,8 +156,7 @@ def _row(row: Row, with_kb: bool, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def _examples(data: Dataset, with_kb: bool) -> list[Example]:
-    rows = [{**row, "input": row["text"], "output": row["label"]} if "label" in row else row for row in data.train]
-    return [Example(_asked(row, with_kb), row["output"]) for row in rows]
+    return [Example(_asked(row, with_kb), row["output"]) for row in data.examples()]
 
 
 def _render(

@@ -27,6 +27,10 @@ SUMMARY_PROMPTS = {
     "zh": "对话：\n{dialogue}\n请概括这段对话。",
     "en": "Conversation:\n{dialogue}\nPlease summarize this conversation.",
 }
+CLASS_PROMPTS = {
+    "zh": "文字：{text}\n这段文字属于哪一类：{labels}？只回答类别的名称。",
+    "en": "Text: {text}\nWhich class does this text belong to: {labels}? Answer with the name of the class only.",
+}
 ROLES = {
     **dict.fromkeys(("user", "human", "用户"), "user"),
     **dict.fromkeys(("assistant", "gpt", "bot", "chatbot", "model", "ai", "助手"), "assistant"),
@@ -262,6 +266,12 @@ _BUILDERS: dict[str, Callable[[Fields], Row]] = {
     "label": lambda cells: {"text": cells["text"], "label": label_name(cells["label"], ())},
     "text": lambda cells: {"text": cells["text"]},
 }
+
+
+def class_question(text: str, labels: Sequence[str]) -> str:
+    """A label row's text as a model that writes is asked about it, with the classes by name, in the text's language."""
+    spoken = language(text)
+    return CLASS_PROMPTS[spoken].format(text=text, labels=("、" if spoken == "zh" else ", ").join(labels))
 
 
 def layout_of(row: Row) -> str:

@@ -42,11 +42,19 @@ class Dataset:
         Raises:
             UserError: a set of running text asks nothing.
         """
+        return self._asked(self.test)
+
+    def examples(self) -> list[Row]:
+        """The train rows, as :meth:`questions` gives those of the test."""
+        return self._asked(self.train)
+
+    def _asked(self, rows: list[Row]) -> list[Row]:
         if self.kind == TEXT:
             raise UserError("{name} holds texts, not questions.", "Choose a data set with answers.", name=self.name)
-        if self.kind == LABEL:
-            return [{**row, "input": row["text"], "output": row["label"]} for row in self.test]
-        return self.test
+        if self.kind != LABEL:
+            return rows
+        labels = self.labels or label_names([*self.train, *self.test])
+        return [{**row, "input": columns.class_question(row["text"], labels), "output": row["label"]} for row in rows]
 
 
 def kind_of(rows: Sequence[Row]) -> str:

@@ -110,9 +110,17 @@ def questions(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_what_is_asked_of_each_kind() -> None:
     assert questions(pairs(2)) == pairs(2)
-    assert questions([{"text": "a", "label": "b"}]) == [{"text": "a", "label": "b", "input": "a", "output": "b"}]
     with pytest.raises(UserError, match="x holds texts, not questions"):
         questions([{"text": "a"}])
+
+
+def test_a_model_that_writes_is_told_the_classes_in_the_texts_language() -> None:
+    rows = [{"text": "很好吃。", "label": "good"}, {"text": "Too salty, {text}.", "label": "bad"}]
+    zh, en = questions(rows)
+    asked = "文字：很好吃。\n这段文字属于哪一类：bad、good？只回答类别的名称。"
+    assert zh == {**rows[0], "output": "good", "input": asked}
+    assert en["input"].startswith("Text: Too salty, {text}.\nWhich class") and "bad, good?" in en["input"]
+    assert datasets.Dataset("x", rows, rows[:1]).examples()[1] == en
 
 
 def test_a_passage_is_asked_about_in_the_words_of_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
