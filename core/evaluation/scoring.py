@@ -32,7 +32,8 @@ def measure(row: Mapping[str, Any], answer: Mapping[str, Any], tokenizer: str = 
 
     Args:
         row: of the frozen inputs.
-        answer: a line of ``answers.jsonl``: "text", "tokens", "seconds", perhaps "supported" and "sources".
+        answer: a line of ``answers.jsonl``: "text", "tokens", "seconds", perhaps "supported", "sources" and
+            "log_probabilities".
     """
     wanted = expected(row)
     out = Output(
@@ -41,6 +42,7 @@ def measure(row: Mapping[str, Any], answer: Mapping[str, Any], tokenizer: str = 
         answer["seconds"],
         supported=answer.get("supported"),
         sources=answer.get("sources"),
+        log_probabilities=answer.get("log_probabilities"),
     )
     made = {name: one.compute(wanted, out) for name, one in metrics(tokenizer).items() if one.applies(wanted)}
     return {name: tuple(map(float, parts)) for name, parts in made.items() if parts is not None}

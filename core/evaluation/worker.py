@@ -71,9 +71,10 @@ def run(folder: Path, inputs: dict[str, Any]) -> None:
     for number, batch in enumerate(left):
         requests = [_request(ask) for ask in batch]
         generation = engine.submit(inputs["model"], requests, Options(max_new_tokens=batch[0].tokens))
-        for ask, answer in zip(batch, _finish(folder, generation), strict=True):
+        answers = _finish(folder, generation)
+        for ask, answer, expected in zip(batch, answers, _likelihoods(engine, inputs, batch), strict=True):
             if ask.key not in done:
-                files.append_jsonl(folder / "answers.jsonl", line(inputs, ask, answer))
+                files.append_jsonl(folder / "answers.jsonl", line(inputs, ask, answer, expected))
                 done.add(ask.key)
         elapsed = time.time() - began
         eta = elapsed / sum(efforts[: number + 1]) * sum(efforts[number + 1 :])
@@ -105,8 +106,12 @@ def batches(inputs: dict[str, Any], tokens: int) -> list[list[Ask]]:
     return found
 
 
-def line(inputs: dict[str, Any], ask: Ask, answer: Answer) -> dict[str, Any]:
-    """An answer as it is kept: apart from its reasoning, with the sentences that the passages support, and measured."""
+def line(inputs: dict[str, Any], ask: Ask, answer: Answer, expected: Sequence[float] | None = None) -> dict[str, Any]:
+    """An answer as it is kept: apart from its reasoning, with the sentences that the passages support, and measured.
+
+    Args:
+        expected: the log-probability of each token of the reference.
+    """
     row = inputs["rows"][ask.row]
     said = _extracted(inputs, ask.arm, answer.text)
     passages = row.get("passages", [])
@@ -121,9 +126,21 @@ def line(inputs: dict[str, Any], ask: Ask, answer: Answer) -> dict[str, Any]:
         "finish": answer.finish,
         "supported": _supported(said.answer, evidence, inputs["embedder"]),
         "sources": [passage["source"] for passage in passages] if ask.arm["rag"] else None,
+        "log_probabilities": expected and [round(one, 4) for one in expected],
     }
     parts = scoring.measure(row, kept, inputs["tokenizer"])
     return {**kept, "parts": parts, "scores": scoring.figures(parts)}
+
+
+def _likelihoods(engine: Engine, inputs: dict[str, Any], batch: Sequence[Ask]) -> list[list[float] | None]:
+    """How likely each ask's first reference is right after its prompt: one forward pass over what was just asked.
+
+    A chain of thought has none: there the reference stands behind a reasoning, not behind the prompt.
+    """
+    if _kind(inputs, batch[0].arm) == COT:
+        return [None] * len(batch)
+    references = [inputs["rows"][ask.row]["expected"]["references"][0] for ask in batch]
+    return engine.score(inputs["model"], [_request(ask) for ask in batch], references)
 
 
 def _check_weights(arm: Arm) -> None:

@@ -1,6 +1,7 @@
 """Comparisons end to end on a tiny model: frozen inputs, a worker that does not repeat itself, nothing asked twice."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
@@ -22,6 +23,7 @@ from tests.helpers import training
 from tests.helpers.experiments import fake_run, work_here
 from tests.helpers.isolation import add_card, data_dir
 from tests.helpers.jobs import kill
+from tests.helpers.likelihood import alone
 from tests.helpers.waiting import eventually
 
 ROWS = 4
@@ -89,6 +91,24 @@ def test_each_answer_is_measured_against_its_reference(finished: dict[str, Any])
             assert {name: answer["scores"][name] for name in rouge} == pytest.approx(rouge)
             assert answer["scores"]["exact"] == float(answer["text"] == row["reference"])
             assert answer["scores"]["length"] == answer["tokens"]
+
+
+def test_perplexity_is_that_of_the_reference_after_the_arms_own_prompt(
+    finished: dict[str, Any], tiny_model_dir: Path, tiny_adapters: list[Path]
+) -> None:
+    """Against one pass a row of a model of its own; a chain of thought has none."""
+    for row in finished["answers"][:2]:
+        for name in ("base", "base+few-shot", "run-a"):
+            adapter = tiny_adapters[0] if name.startswith("run-a") else None
+            prompt = row["prompts"][name.partition("+")[2] or "zero-shot"]
+            found = alone(tiny_model_dir, prompt, row["reference"], adapter)
+            assert row["answers"][name]["log_probabilities"] == pytest.approx(found, abs=1e-3)
+            wanted = math.exp(-sum(found) / len(found))
+            assert row["answers"][name]["scores"]["perplexity"] == pytest.approx(wanted, rel=1e-2)
+        assert "perplexity" not in row["answers"]["base+cot"]["scores"]
+    scores = {arm["name"]: arm["scores"] for arm in results(finished)["arms"]}
+    losses = [one for row in finished["answers"] for one in row["answers"]["run-a"]["log_probabilities"]]
+    assert scores["run-a"]["perplexity"]["mean"] == pytest.approx(math.exp(-sum(losses) / len(losses)))
 
 
 def test_prompts_are_whole_and_their_examples_come_from_the_train_rows(

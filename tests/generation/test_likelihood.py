@@ -9,25 +9,10 @@ from core.generation.engine import Engine, Request
 from core.generation.prompts import conversation, encode
 from core.models.cards import ModelCard
 from tests.helpers import architectures, tiny
+from tests.helpers.likelihood import alone
 
 QUESTIONS = ["Hi", "What is a llama and why does it carry loads over the Andes?", "广州大学在哪里？"]
 ANSWERS = ["The quick brown fox", "It carries loads.", "广东省广州市的大学"]
-
-
-def alone(folder: Path, question: str, answer: str, adapter: Path | None = None) -> list[float]:
-    """The same without a batch, padding, mask or cut logits."""
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder).eval()
-    if adapter:
-        model = PeftModel.from_pretrained(model, str(adapter)).eval()
-    prompt, said = encode(tokenizer, conversation(question)), tokenizer(answer)["input_ids"]
-    with torch.inference_mode():
-        logits = model(torch.tensor([[*prompt, *said]])).logits[0].log_softmax(-1)
-    return [float(logits[len(prompt) + place - 1, token]) for place, token in enumerate(said)]
 
 
 def test_a_batch_of_base_and_adapters_is_what_each_row_is_alone(
