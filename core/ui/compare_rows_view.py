@@ -1,68 +1,145 @@
-"""The rows of a comparison, one by one."""
+"""The rows of a comparison: all of them in a table to sort and filter, one of them in full."""
 
+import zlib
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from core.evaluation import grid
-from core.ui import compare_arms, components
+from core.evaluation import grid, rows, scoring
+from core.ui import compare_arms, compare_case
 from core.ui.i18n import t
 
+SIGNS = {rows.HELPED: "▲", rows.HURT: "▼", rows.UNCHANGED: "=", rows.UNKNOWN: ""}
+ALL = ""
 
+
+@st.fragment
 def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
-    """Every row with each arm's answer.
+    """Two arms held against each other row by row; the chosen row in full, with every arm's answer.
 
     Args:
         experiment: of :func:`core.evaluation.experiments.show`; shared by all visits, to be read only.
         report: of :func:`core.evaluation.results.results`; read only too.
     """
-    _table(experiment, report)
+    a, b, metric = _choices(experiment, report)
+    found = rows.table(experiment, metric, a, b)
+    wanted, words = _filter(experiment["id"], rows.counts(found))
+    shown = rows.select(found, experiment, wanted, words)
+    if shown.empty:
+        st.info(t("rows.nothing"), icon=":material/search_off:")
+        return
+    number = _table(experiment, shown, metric, (a, b), f"{wanted}\n{words}")
+    _one(experiment, number, metric)
 
 
-def galleries(experiment: dict[str, Any], report: dict[str, Any]) -> None:
-    """The rows on which a factor hurt; arguments as of :func:`show`."""
+def detail(experiment: dict[str, Any], report: dict[str, Any], number: int) -> None:
+    """One row in full, with every arm's answer.
+
+    Args:
+        experiment, report: as of :func:`show`.
+        number: of the row, counted from 1 as people do.
+    """
+    _one(experiment, number, report["primary"])
 
 
-def _table(experiment: dict[str, Any], report: dict[str, Any]) -> None:
-    primary = report["primary"]
-    label = t(f"metrics.{primary}.label")
-    names = [grid.name(arm) for arm in experiment["arms"]]
-    rows = []
-    for row in experiment["answers"]:
-        if not all(name in row["answers"] for name in names):
-            continue
-        scores = {name: row["answers"][name]["scores"].get(primary, 0.0) for name in names}
-        line = {t("comparison.columns.input"): row["input"], t("comparison.columns.reference"): row["reference"]}
-        line[t("comparison.columns.gain")] = round(scores[names[-1]] - scores[names[0]], 4)
-        for name in names:
-            answer = row["answers"][name]
-            line |= {name: answer["text"], f"{label} {name}": round(scores[name], 4), f"s {name}": answer["seconds"]}
-        rows.append(line)
-    table = pd.DataFrame(rows).sort_values(t("comparison.columns.gain"), ascending=False, ignore_index=True)
-    st.subheader(t("comparison.table"))
-    st.caption(t("comparison.table_help", metric=label))
-    event = st.dataframe(
-        table,
-        hide_index=True,
-        height=300,
-        on_select="rerun",
-        selection_mode="single-row",
-        key=f"rows-{experiment['id']}",
+def measures(report: dict[str, Any]) -> list[str]:
+    """The metrics by which a row can be better or worse, the one that stands for the others first."""
+    names = [name for name in report["metrics"] if scoring.metrics()[name].better]
+    return sorted(names, key=lambda name: name != report["primary"])
+
+
+def _choices(experiment: dict[str, Any], report: dict[str, Any]) -> tuple[str, str, str]:
+    """Names of the two arms and of the metric."""
+    labels = compare_arms.labels(experiment["arms"])
+    names, key = list(labels), experiment["id"]
+    left, middle, right = st.columns(3)
+    a = left.selectbox(t("rows.a"), names, format_func=labels.__getitem__, key=f"rows_a_{key}", persist_state="page")
+    b = middle.selectbox(
+        t("rows.b"),
+        names,
+        len(names) - 1,
+        format_func=labels.__getitem__,
+        key=f"rows_b_{key}",
+        persist_state="page",
     )
-    picked = event.selection.rows[0] if event.selection.rows else 0
-    _details(table.iloc[picked], experiment, names, label)
-    data = table.to_csv(index=False).encode("utf-8-sig")
-    st.download_button(t("common.csv"), data, f"answers-{experiment['id']}.csv", "text/csv", icon=":material/download:")
+    metric = right.selectbox(
+        t("rows.metric"),
+        measures(report),
+        format_func=lambda name: t(f"metrics.{name}.label"),
+        key=f"rows_metric_{key}",
+        persist_state="page",
+    )
+    return a, b, metric
 
 
-def _details(line: Any, experiment: dict[str, Any], names: list[str], label: str) -> None:
-    st.text(line[t("comparison.columns.input")])
-    st.caption(t("comparison.columns.reference"))
-    st.code(line[t("comparison.columns.reference")], language=None, wrap_lines=True)
-    called = compare_arms.labels(experiment["arms"])
-    for arm, name, column in zip(experiment["arms"], names, st.columns(len(names)), strict=True):
-        cell = compare_arms.cell(arm)
-        with column, st.container(border=True, key=f"arm-{cell}-detail"):
-            components.chip(cell, f"{called[name]} · {label} {line[f'{label} {name}']:.3f}")
-            st.code(line[name] or "…", language=None, wrap_lines=True)
+def _filter(key: str, counted: dict[str, int]) -> tuple[str, str]:
+    """The effect and the words that are looked for."""
+    labels = {ALL: t("rows.all", n=sum(counted.values()))}
+    labels |= {name: f"{SIGNS[name]} {t(f'rows.{name}')} ({n})" for name, n in counted.items()}
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    wanted = left.segmented_control(
+        t("rows.effect"),
+        list(labels),
+        default=ALL,
+        required=True,
+        format_func=labels.__getitem__,
+        key=f"rows_effect_{key}",
+        persist_state="page",
+    )
+    words = right.text_input(
+        t("rows.search"),
+        placeholder=t("rows.search_help"),
+        icon=":material/search:",
+        key=f"rows_words_{key}",
+        persist_state="page",
+    )
+    return wanted or ALL, words
+
+
+def _table(experiment: dict[str, Any], shown: pd.DataFrame, metric: str, pair: tuple[str, str], how: str) -> int:
+    """The table; returns the number of the chosen row, which the address keeps."""
+    asked = st.query_params.get("row", "")
+    numbers = list(shown["row"])
+    place = numbers.index(int(asked)) if asked.isdigit() and int(asked) in numbers else 0
+    labels = compare_arms.labels(experiment["arms"])
+    st.caption(t("rows.help", n=len(shown), metric=t(f"metrics.{metric}.label")))
+    # A selection is a place in what is shown: with other rows it is another table.
+    version = zlib.crc32("\n".join([metric, *pair, how, experiment["id"]]).encode())
+    event = st.dataframe(
+        shown.assign(effect=[f"{SIGNS[name]} {t(f'rows.{name}')}" if name else "–" for name in shown["effect"]]),
+        hide_index=True,
+        height=min(36 * (len(shown) + 1), 336),
+        column_order=["row", "input", "effect", "delta", *labels, "reference"],
+        column_config=_columns(labels, pair),
+        on_select="rerun",
+        selection_mode="single-row-required",
+        selection_default={"selection": {"rows": [place]}},
+        key=f"rows_table_{version}",
+    )
+    chosen = event.selection.rows
+    number = numbers[chosen[0]] if chosen and chosen[0] < len(numbers) else numbers[place]
+    if str(number) != asked:
+        st.query_params["row"] = str(number)
+    return number
+
+
+def _columns(labels: dict[str, str], pair: tuple[str, str]) -> dict[str, Any]:
+    a, b = (labels[name] for name in pair)
+    return {
+        "row": st.column_config.NumberColumn(t("rows.row"), width=56, pinned=True),
+        "input": st.column_config.TextColumn(t("rows.question"), width=260),
+        "effect": st.column_config.TextColumn(t("rows.effect"), width=110),
+        "delta": st.column_config.NumberColumn(t("rows.delta"), format="%+.3f", help=f"{b} − {a}"),
+        "reference": st.column_config.TextColumn(t("rows.reference"), width=220),
+        **{name: st.column_config.NumberColumn(label, format="%.3f", help=name) for name, label in labels.items()},
+    }
+
+
+def _one(experiment: dict[str, Any], number: int, metric: str) -> None:
+    """A row under its number, with the answers marked or as they stand."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.subheader(t("rows.number", row=number), anchor=False, width="content")
+        marked = st.toggle(t("rows.marks"), True, help=t("rows.marks_help"), key="rows_marks", persist_state="page")
+    names = [grid.name(arm) for arm in experiment["arms"]]
+    compare_case.show(experiment, number - 1, metric, names, marked)

@@ -59,6 +59,10 @@ h1 { padding-bottom: .1rem !important; }
 .passage b { font-variant-numeric: tabular-nums; }
 .source { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .92rem; line-height: 1.7; max-width: 46rem; }
 .source mark { background: light-dark(#FDE68A, #854D0E); color: inherit; border-radius: 3px; padding: .05rem .1rem; }
+.source ins { text-underline-offset: .2em; background: color-mix(in srgb, currentColor 11%, transparent); }
+.source del { color: color-mix(in srgb, currentColor 72%, transparent); }
+.source ins, .source del { margin: 0 .12rem; border-radius: 3px; }
+.source ins > b, .source del > b { display: inline-block; padding: 0 .12rem; }
 .cells { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.2rem, 1fr)); gap: .7rem .9rem;
   font-size: .82rem; }
 .cells b { display: block; font-size: 1.2rem; font-weight: 500; font-variant-numeric: tabular-nums; }
