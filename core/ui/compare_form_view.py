@@ -1,79 +1,186 @@
-"""The form of a comparison: what is asked of whom, and the start of its worker."""
+"""The form of a comparison: every field of its plan once, filled with a proposal or a kept comparison's settings."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
 
 import streamlit as st
 
+from core.errors import UserError
 from core.evaluation import experiments
 from core.evaluation.freezing import Plan
+from core.evaluation.metrics.tokens import TOKENIZERS
 from core.generation import templates
+from core.models import cards, store
 from core.rag import knowledge
 from core.training import runs
 from core.training.data import datasets
+from core.training.data.columns import TEXT
 from core.ui import components
 from core.ui.i18n import show_error, t
 
-DEFAULT_ROWS = 24
+BASE = "base"
+ROWS = 24
+"""Proposed: enough for a verdict, and answered in a minute or two by a small model."""
 
 
-def form() -> None:
-    """Base against a run's adapter on test rows, with or without a knowledge base; starts the worker."""
-    finished = _adapters()
-    wanted = st.query_params.get("run", "")
+def show() -> str:
+    """The form; returns the id of the experiment that was started, or nothing."""
+    _ready()
     with st.container(border=True):
-        left, middle, right = st.columns([2, 2, 1])
-        ids = list(finished)
-        run_id = left.selectbox(
-            t("comparison.run"),
-            ids,
-            index=ids.index(wanted) if wanted in ids else 0,
-            format_func=finished.__getitem__,
-            key="compare_run",
-        )
-        names = list(datasets.listing())
-        trained_on = runs.show(run_id)["config"]["dataset"]
-        dataset = middle.selectbox(
-            t("comparison.dataset"),
-            names,
-            index=names.index(trained_on) if trained_on in names else 0,
-            key=f"compare_dataset_{run_id}",
-        )
-        rows = len(datasets.load(dataset).test)
-        limit = right.number_input(
-            t("comparison.rows"), 1, rows, min(DEFAULT_ROWS, rows), key="compare_rows", help=t("comparison.rows_help")
-        )
-        bases = ["", *(row["name"] for row in knowledge.listing())]
+        _asked()
+        _arms()
         with st.expander(t("comparison.more"), icon=":material/settings:"):
-            kb = st.selectbox(
-                t("comparison.kb"), bases, format_func=lambda name: name or t("comparison.no_kb"), key="compare_kb"
-            )
-            strategies = st.multiselect(
-                t("comparison.strategies"),
-                list(templates.listing()),
-                [templates.ZERO_SHOT],
-                key="compare_strategies",
-                help=t("comparison.strategies_help"),
-            )
-        if st.button(t("comparison.start"), type="primary", icon=":material/play_arrow:", key="compare_start"):
-            uses = [False, True] if kb else [False]
-            _start(Plan(dataset, ["base", run_id], kb, uses, strategies or [templates.ZERO_SHOT], int(limit)))
+            _details()
+        plan = _plan()
+        arms = len(plan.models) * len(plan.rag) * len(plan.strategies)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            pressed = st.button(
+                t("comparison.start"), type="primary", icon=":material/play_arrow:", key="compare_start",
+                disabled=not arms,
+            )  # fmt: skip
+            said = "size" if arms > 1 else "alone" if arms else "no_arm"
+            st.markdown(t(f"comparison.{said}", arms=arms, rows=plan.limit, answers=arms * plan.limit))
+    return _start(plan) if pressed else ""
 
 
-def _adapters() -> dict[str, str]:
-    """What can be compared with its base model: id → label, each run with an adapter and the checkpoints it kept."""
-    found = {}
-    for run in runs.listing():
-        if run.get("adapter"):
-            found[run["id"]] = components.job_label(run["id"], run["name"])
-            for at in runs.checkpoints(run["id"]):
-                found[at["id"]] = f"{found[run['id']]} · {t('runs.take.at', step=at['step'])}"
-    return found
+def fill(plan: Plan) -> None:
+    """Put a plan into the form, in place of what it says."""
+    for name, value in asdict(plan).items():
+        st.session_state[key(name)] = list(value) if isinstance(value, tuple) else value
 
 
-def _start(plan: Plan) -> None:
+def key(name: str) -> str:
+    """Where the session keeps a field."""
+    return f"compare_{name}"
+
+
+def _ready() -> None:
+    """Fill the form, unless it says something already; anew when the address names another run."""
+    wanted = st.query_params.get("run", "")
+    if key("dataset") not in st.session_state or (wanted and wanted != st.session_state.get("compare_run")):
+        fill(_proposal(wanted))
+        st.session_state["compare_run"] = wanted
+
+
+def _proposal(adapter: str) -> Plan:
+    """The base model against an adapter (the one named, else the newest) on unseen rows of what it was trained on;
+    where there is no adapter, two prompt strategies of the base model."""
+    base = store.default_generator().name
+    adapter = adapter or next(iter(runs.adapters(base)), "")
+    known = [found["name"] for found in _sets()]
     try:
-        with st.spinner(t("comparison.starting")):
-            started = experiments.start(plan)
+        base, models = (runs.base(adapter), [BASE, adapter]) if adapter else (base, [BASE])
+        trained_on = adapter if adapter in known else runs.show(adapter)["config"]["dataset"]
+    except UserError:
+        trained_on = ""
+    dataset = trained_on if trained_on in known else known[0]
+    if adapter:
+        return Plan(dataset, models, model=base, limit=ROWS)
+    return Plan(dataset, [BASE], strategies=[templates.ZERO_SHOT, templates.FEW_SHOT], model=base, limit=ROWS)
+
+
+def _sets() -> list[dict[str, Any]]:
+    """Data sets that ask something."""
+    return [found for found in datasets.catalog() if found["kind"] != TEXT and found["test"]]
+
+
+def _asked() -> None:
+    """Which rows are asked."""
+    left, right = st.columns([3, 1])
+    sizes = {found["name"]: found["test"] for found in _sets()}
+    labels = {found["name"]: found["label"] for found in _sets()}
+    chosen = st.session_state[key("dataset")]
+    if chosen not in sizes:  # a file that the command line was given, while it is there
+        with suppress(UserError):
+            sizes[chosen], labels[chosen] = len(datasets.load(chosen).test), chosen
+    dataset = _select(left, "dataset", labels)
+    rows = sizes[dataset]
+    st.session_state[key("limit")] = min(st.session_state[key("limit")] or rows, rows)
+    right.number_input(_label("limit"), 1, rows, **_how("limit"))
+
+
+def _arms() -> None:
+    """Which arms answer: models × without, with knowledge base × prompt strategies."""
+    left, right = st.columns([1, 2])
+    here = [card for card in cards.catalog().values() if card.generates and (card.embedded or store.is_usable(card))]
+    model = _select(left, "model", {card.name: card.title for card in here})
+    _choose(right, "models", _told_apart({BASE: t("comparison.base_alone"), **runs.adapters(model, True)}))
+    left, middle, right = st.columns([1, 1, 1])
+    kb = _select(
+        left, "kb", {"": t("comparison.no_kb"), **{found["name"]: found["name"] for found in knowledge.listing()}}
+    )
+    if kb:
+        uses = {use: t(f"comparison.uses.{'with' if use else 'without'}") for use in (False, True)}
+        middle.segmented_control(
+            _label("rag"), list(uses), selection_mode="multi", format_func=uses.__getitem__, **_how("rag")
+        )
+    _choose(right, "strategies", {name: name for name in templates.listing()})
+
+
+def _details() -> None:
+    """What most people never touch."""
+    left, middle, right = st.columns(3)
+    _select(left, "tokenizer", {name: t(f"metrics.tokenizers.{name}") for name in TOKENIZERS})
+    middle.number_input(_label("top_k"), 0, 8, **_how("top_k"))
+    right.number_input(_label("seed"), 0, 9999, **_how("seed"))
+
+
+def _plan() -> Plan:
+    """What the form says."""
+    said = {name: st.session_state[key(name)] for name in asdict(Plan(""))}
+    if not said["kb"]:
+        said["rag"] = [False]
+    return Plan(**{**said, "rag": sorted(said["rag"]), "models": sorted(said["models"], key=lambda name: name != BASE)})
+
+
+def _select(place: Any, name: str, labels: Mapping[str, str]) -> str:
+    """One of several; the first in place of one that is not there any more, which is named."""
+    if (chosen := st.session_state[key(name)]) not in labels:
+        _gone(place, [chosen])
+        st.session_state[key(name)] = next(iter(labels))
+    return str(place.selectbox(_label(name), list(labels), format_func=labels.__getitem__, **_how(name)))
+
+
+def _choose(place: Any, name: str, labels: Mapping[str, str]) -> None:
+    """Some of several; what is not there any more is named and left out."""
+    chosen: Sequence[str] = st.session_state[key(name)]
+    if gone := [one for one in chosen if one not in labels]:
+        _gone(place, gone)
+        st.session_state[key(name)] = [one for one in chosen if one in labels]
+    place.multiselect(_label(name), list(labels), format_func=labels.__getitem__, **_how(name))
+
+
+def _gone(place: Any, names: Sequence[str]) -> None:
+    place.caption(t("comparison.gone", names=components.plain(", ".join(names))))
+
+
+def _told_apart(labels: dict[str, str]) -> dict[str, str]:
+    """With the id behind a label that another one has as well: the browser knows a choice by its text alone."""
+    count = Counter(labels.values())
+    return {one: label if count[label] == 1 else f"{label} · {one}" for one, label in labels.items()}
+
+
+def _label(name: str) -> str:
+    return t(f"comparison.fields.{name}.label")
+
+
+def _how(name: str) -> dict[str, Any]:
+    return {"key": key(name), "help": t(f"comparison.fields.{name}.help"), "persist_state": "session"}
+
+
+def _start(plan: Plan) -> str:
+    bar = st.progress(0.0, t("comparison.starting"))
+
+    def progress(done: int, total: int) -> None:
+        bar.progress(done / total, f"{t('comparison.starting')} {done}/{total}")
+
+    try:
+        return experiments.start(plan, progress)
     except Exception as error:
         show_error(error)
-    else:
-        st.query_params["experiment"] = started
-        st.rerun(scope="app")
+        return ""
+    finally:
+        bar.empty()

@@ -1,4 +1,4 @@
-"""What a comparison came to: which one is on screen, its progress while it runs, then the tabs of what it found."""
+"""The Compare page: the form of a new comparison, or a kept one: its progress, then the tabs of what it found."""
 
 from typing import Any
 
@@ -8,6 +8,8 @@ from core import jobs
 from core.evaluation import experiments
 from core.evaluation.results import kept
 from core.ui import (
+    compare_form_view,
+    compare_gallery_view,
     compare_overview_view,
     compare_report_view,
     compare_rows_view,
@@ -19,38 +21,65 @@ from core.ui.i18n import t
 TABS = {
     "overview": compare_overview_view.show,
     "rows": compare_rows_view.show,
-    "galleries": compare_rows_view.galleries,
+    "galleries": compare_gallery_view.show,
     "vote": compare_vote_view.show,
     "report": compare_report_view.show,
 }
 
 
-def open_experiment(experiment_id: str) -> None:
-    """Put an experiment on screen, in the address too."""
+def page() -> None:
+    """The form of a new comparison, or a kept one: the address's, else the newest."""
+    found = {item["id"]: item for item in experiments.listing()}
+    if not found or st.query_params.get("view") == "new" or "run" in st.query_params:
+        if found and st.button(t("comparison.back"), icon=":material/arrow_back:", type="tertiary", key="compare_back"):
+            _open(st.query_params.get("experiment", ""))
+        if started := compare_form_view.show():
+            _open(started)
+        return
+    wanted = st.query_params.get("experiment", "")
+    current = wanted if wanted in found else next(iter(found))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        picked = _choice(found, current)
+        if st.button(
+            t("comparison.duplicate"), icon=":material/content_copy:", key="compare_duplicate",
+            help=t("comparison.duplicate_help"),
+        ):  # fmt: skip
+            compare_form_view.fill(experiments.plan(found[current]))
+            _open_form()
+        if st.button(t("comparison.new"), icon=":material/add:", type="primary", key="compare_new"):
+            _open_form()
+    if picked != current:
+        _open(picked)
+    _show(current)
+
+
+def _open(experiment_id: str) -> None:
+    """Put a kept experiment on screen, in the address too; empty: the newest."""
+    for name in ("view", "run", "experiment"):
+        st.query_params.pop(name, None)
     if experiment_id:
         st.query_params["experiment"] = experiment_id
-    else:
-        st.query_params.pop("experiment", None)
     st.rerun(scope="app")
 
 
-def choice(current: str) -> str:
-    """Which experiment is on screen: the address's, else the newest."""
-    found = {item["id"]: item for item in experiments.listing()}
-    if not found:
-        return ""
-    current = current if current in found else next(iter(found))
+def _open_form() -> None:
+    st.query_params["view"] = "new"
+    st.rerun(scope="app")
+
+
+def _choice(found: dict[str, Any], current: str) -> str:
     labels = {
-        key: components.job_label(key, item["dataset"], item["status"], f"n = {item['count']}")
+        key: components.job_label(key, item["dataset"], item["status"], t("comparison.shape", **_shape(item)))
         for key, item in found.items()
     }
-    picked = components.job_choice(t("comparison.earlier"), labels, current, "experiment_choice")
-    if picked != current:
-        open_experiment(picked)
-    return picked
+    return components.job_choice(t("comparison.earlier"), labels, current, "experiment_choice")
 
 
-def show(experiment_id: str) -> None:
+def _shape(item: dict[str, Any]) -> dict[str, int]:
+    return {"rows": item["count"], "arms": len(item["arms"])}
+
+
+def _show(experiment_id: str) -> None:
     """An experiment: its progress while it runs, then what it found."""
     summary = experiments.summary(experiment_id)
     status = summary["status"]
@@ -73,7 +102,7 @@ def show(experiment_id: str) -> None:
         st.caption(t("comparison.delete_help"))
         if st.button(t("comparison.delete"), key="experiment_delete"):
             experiments.delete(experiment_id)
-            open_experiment("")
+            _open("")
 
 
 def _tab() -> str:

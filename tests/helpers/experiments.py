@@ -1,5 +1,6 @@
 """Comparisons that run here and now, and some made up: each arm knows the answers to some rows and nothing else."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from shutil import copytree
@@ -7,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from core import jobs
+from core import files, jobs
 from core.evaluation import experiments, grid, scoring, worker
 from core.evaluation.metrics import expected
+from core.evaluation.results import KEPT, results
 from core.settings import settings
 from core.training import config as configs
 from core.training.config import TrainConfig
@@ -68,3 +70,22 @@ def made(arms: list[dict[str, Any]], right: dict[str, set[int]], rows: int = 24)
             one["answers"][name] = answer(one, one["reference"] if number in right[name] else "–", arm)
     return {"id": "x", "dataset": "d", "model": "tiny", "kb": "notes", "limit": rows, "seed": 0,
             "tokenizer": "character", "arms": arms, "answers": told}  # fmt: skip
+
+
+def keep(experiment: dict[str, Any], experiment_id: str = "20260102-030405-d-abcd") -> Path:
+    """An experiment that was made, as the finished work of a worker in the store; returns its folder."""
+    folder = settings().experiments_dir / experiment_id
+    told = [{part: value for part, value in row.items() if part != "answers"} for row in experiment["answers"]]
+    about = {part: value for part, value in experiment.items() if part not in ("id", "answers")}
+    files.write_json(folder / "inputs.json", {**about, "rows": told})
+    total = len(told) * len(experiment["arms"])
+    jobs.create(folder, done=total, total=total)
+    jobs.update(folder, status=jobs.FINISHED)
+    answers = [
+        {"row": number, "arm": arm, **answer}
+        for number, row in enumerate(experiment["answers"])
+        for arm, answer in row["answers"].items()
+    ]
+    (folder / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in answers), "utf-8")
+    files.write_json(folder / KEPT, results({**experiment, "id": experiment_id}))
+    return folder

@@ -180,11 +180,6 @@ def test_a_failed_run_says_why_in_the_language_of_the_screen(own_data_dir: Path)
     assert "工作进程突然结束" in app.error[0].value
 
 
-def test_compare_sends_the_first_visitor_to_train() -> None:
-    app = opened("comparison")
-    assert words("en")["comparison"]["empty"] in [element.value for element in app.markdown]
-
-
 def test_compare_shows_a_finished_experiment(own_data_dir: Path) -> None:
     folder = own_data_dir / "experiments" / "20260102-030405-mine-abcd"
     arms = [{"adapter": "", "path": "", "rag": False}, {"adapter": "r1", "path": "x", "rag": False}]
