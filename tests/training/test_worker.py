@@ -1,5 +1,8 @@
 """Fine-tuning end to end on a tiny model, in real worker processes that are stopped, killed and resumed."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
@@ -13,7 +16,8 @@ from core.generation.engine import Engine, Options, Request
 from core.generation.prompts import conversation
 from core.models import cards, store
 from core.models.cards import ModelCard
-from core.settings import settings
+from core.settings import ROOT, settings
+from core.training import config as configs
 from core.training import runs, tasks, worker
 from core.training.examples import IGNORE
 from tests.helpers import training
@@ -21,6 +25,8 @@ from tests.helpers.isolation import add_card, data_dir
 from tests.helpers.waiting import eventually
 
 STEPS = 40
+FLOAT32 = {"precision": "float32", "dropout": 0.1}
+"""Arithmetic that is the same on every machine, and something drawn at random in every step."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +35,7 @@ def finished_run(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory)
     root = tmp_path_factory.mktemp("finished")
     with data_dir(root):
         add_card("tiny", "generate", tiny_model_dir)
-        run_id = runs.start(training.config(training.dataset_file(root)))
+        run_id = runs.start(training.config(training.dataset_file(root), **FLOAT32))
         state = jobs.wait(runs.folder(run_id))
         assert state["status"] == jobs.FINISHED, runs.log_tail(run_id, 40)
         folder = runs.folder(run_id)
@@ -51,6 +57,12 @@ def dataset(tmp_path: Path) -> Path:
 def ask(text: str, adapter: Path | None = None, model: str = "tiny") -> str:
     options = Options(max_new_tokens=16, min_new_tokens=16)
     return Engine().submit(model, [Request(conversation(text), adapter)], options).result()[0].text
+
+
+def command(*words: str) -> Any:
+    """What ``python -m core`` prints as JSON in a process of its own."""
+    done = subprocess.run([sys.executable, "-m", "core", *words, "--json"], cwd=ROOT, capture_output=True, check=True)
+    return json.loads(done.stdout)
 
 
 def adapter_weights(folder: Path) -> dict[str, Any]:
@@ -143,25 +155,32 @@ def test_stopped_mid_run_leaves_an_adapter_and_can_go_on_to_the_end(tiny_card: M
     assert runs.listing() == []
 
 
-def test_killed_it_says_so_and_resumes_as_if_nothing_had_been(
+def test_killed_half_way_and_resumed_the_curve_is_that_of_the_run_left_alone(
     tiny_card: ModelCard, dataset: Path, finished_run: Path
 ) -> None:
-    """Same seed, same data: the resumed run ends with the weights of the one that was left alone."""
-    run = runs.start(training.config(dataset))
+    """Nothing but command lines and kill -9: every loss, rate and norm, and the weights, come out as if nothing had
+    been."""
+    configs.save(training.config(dataset, **FLOAT32), dataset.with_name("run.toml"))
+    run = command("train", str(dataset.with_name("run.toml")))["run"]
     folder = runs.folder(run)
-    eventually(lambda: list(folder.glob("checkpoints/*/trainer_state.json")) and runs.show(run)["step"] > 10)
+    checkpoint = folder / "checkpoints" / f"checkpoint-{STEPS // 4}" / "trainer_state.json"
+    reached = eventually(lambda: checkpoint.exists() and [at for at in train_steps(run) if at > STEPS // 3])[-1]
     process = jobs.process(folder)
     assert process is not None
     process.kill()
     state = jobs.wait(folder)
     assert state["status"] == jobs.INTERRUPTED
     assert "killed or memory ran out" in sentence(state["error"])
+    assert STEPS // 3 < reached <= train_steps(run)[-1] < STEPS
+    assert not (folder / "adapter").exists()
     # Killed while it wrote a checkpoint, it leaves half of one behind.
     (folder / "checkpoints" / "checkpoint-39").mkdir()
 
-    runs.resume(run)
+    assert command("runs", "resume", run)["status"] in jobs.LIVE
     state = jobs.wait(folder)
     assert state["status"] == jobs.FINISHED, runs.log_tail(run, 40)
+    for key in ("step", "loss", "eval_loss", "learning_rate", "grad_norm", "tokens"):
+        assert training.losses(folder, key) == pytest.approx(training.losses(finished_run, key), abs=1e-4), key
     assert train_steps(run) == list(range(1, STEPS + 1))
     import torch
 
