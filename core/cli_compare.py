@@ -87,6 +87,9 @@ def _text(report: dict[str, Any]) -> str:
         parts.append(table(told, columns))
     if report["retrieved"] is not None:
         parts.append(f"Passages were found for {report['retrieved']} of {report['rows']} rows.")
+    for name, rows in report["too_long"].items():
+        told = ", ".join(str(row + 1) for row in rows)
+        parts.append(f"Too long for the model, so not asked and counted as wrong, by {name}: rows {told}.")
     if met := report["overlap"]:
         lines = [f"  row {one['row'] + 1} in {one['adapter'] or one['source']}: {one['text']}" for one in met]
         parts.append("\n".join(["Test rows that were met before, in training rows or the knowledge base:", *lines]))

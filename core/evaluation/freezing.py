@@ -6,7 +6,7 @@ their hash.
 
 import hashlib
 import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +14,9 @@ from typing import Any
 
 from core.duplicates import similarity
 from core.errors import UserError
-from core.evaluation import overlap
+from core.evaluation import lengths, overlap
 from core.evaluation.grid import Arm, condition
+from core.evaluation.lengths import Lengths
 from core.evaluation.metrics import class_names, expected
 from core.evaluation.metrics.tokens import CHARACTER
 from core.generation import prompts, strategies, templates
@@ -23,7 +24,7 @@ from core.generation.strategies import Example
 from core.generation.templates import FEW_SHOT, SIMILAR, ZERO_SHOT, Template
 from core.models import adapters, cards, store
 from core.models.cards import ModelCard
-from core.rag import knowledge, retrieval
+from core.rag import context, knowledge, retrieval
 from core.training import runs
 from core.training.data import datasets
 from core.training.data.columns import LABEL, Row
@@ -81,14 +82,16 @@ def freeze(plan: Plan, progress: Progress | None = None) -> dict[str, Any]:
     with_kb = any(plan.rag)
     labels = data.labels if data.kind == LABEL else class_names([*data.train, *data.test])
     rows = [_row(row, with_kb, labels) for row in asked]
+    fit = lengths.of(card, rows)
     if with_kb:
         for done, row in enumerate(rows):
             sought = asked[done].get("text") or row["input"]  # of a label row the instruction would be looked for
-            found = retrieval.search(plan.kb, sought, plan.top_k or card.passages)
-            row["passages"] = [passage.as_dict() for passage in found]
+            found = retrieval.retrieve(plan.kb, sought, plan.top_k or card.passages).passages
+            room = fit.room(chosen.values(), row["input"]) if fit else None
+            row["passages"] = [passage.as_dict() for passage in context.build(plan.kb, found, room)]
             if progress:
                 progress(done + 1, len(rows))
-    _render(rows, arms, chosen, _examples(data, with_kb), card, plan.seed)
+    _render(rows, arms, chosen, _examples(data, with_kb), card, plan.seed, fit)
     met, unknown = _overlap(asked, plan.models, plan.kb if with_kb else "")
     return {
         "dataset": plan.dataset,
@@ -166,23 +169,34 @@ def _render(
     pool: Sequence[Example],
     card: ModelCard,
     seed: int,
+    fit: Lengths | None,
 ) -> None:
-    """Put into each row its few-shot examples by strategy, and its prompts by condition (:func:`grid.condition`)."""
+    """Put into each row its few-shot examples by strategy, and its prompts by condition (:func:`grid.condition`).
+
+    A strategy shows the same examples with and without the knowledge base: as many as both prompts have room for.
+    """
+    conditions = {condition(arm): arm for arm in arms}
     for row in rows:
         question = row["input"]
-        shown = {
-            name: strategies.choose(template, question, pool, seed, _likeness if template.pick == SIMILAR else None)
-            for name, template in chosen.items()
-            if template.kind == FEW_SHOT
-        }
-        row["examples"] = {name: [asdict(example) for example in found] for name, found in shown.items()}
         read = prompts.reading(question, row.get("passages", []), card.source_tags)
-        row["prompts"] = {
-            condition(arm): strategies.prompt(
-                chosen[arm["strategy"]], question, read if arm["rag"] else (), shown.get(arm["strategy"], ())
-            )
-            for arm in arms
-        }
+        row["examples"], row["prompts"] = {}, {}
+        for name, template in chosen.items():
+            likeness = _likeness if template.pick == SIMILAR else None
+            shown = strategies.choose(template, question, pool, seed, likeness) if template.kind == FEW_SHOT else []
+            passages = {key: read if arm["rag"] else () for key, arm in conditions.items() if arm["strategy"] == name}
+            made = _prompts(template, question, passages, shown)
+            while shown and fit and not all(fit.fits(text, template.kind) for text in made.values()):
+                shown = shown[1:] if likeness else shown[:-1]  # the most similar ones stand last
+                made = _prompts(template, question, passages, shown)
+            row["prompts"] |= made
+            if template.kind == FEW_SHOT:
+                row["examples"][name] = [asdict(example) for example in shown]
+
+
+def _prompts(
+    template: Template, question: str, passages: Mapping[str, Sequence[str]], shown: Sequence[Example]
+) -> dict[str, str]:
+    return {key: strategies.prompt(template, question, read, shown) for key, read in passages.items()}
 
 
 def _likeness(question: str, others: Sequence[str]) -> list[float]:

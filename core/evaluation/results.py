@@ -7,6 +7,7 @@ from typing import Any
 
 from core import files, jobs
 from core.evaluation import grid, scoring, statistics
+from core.evaluation.lengths import TOO_LONG
 from core.evaluation.metrics import Metric
 from core.evaluation.metrics.cases import CLASS
 from core.evaluation.metrics.classes import NONE, class_of, confusion
@@ -33,7 +34,8 @@ def results(experiment: Mapping[str, Any], tokenizer: str = "") -> dict[str, Any
         "n"}}, "seconds": mean per answer}], "contrasts": [{"a", "b", "metric", "delta": b - a, "low", "high", "p",
         "p_holm": adjusted over the contrasts of its metric, "n", "helped", "hurt", "unchanged", "verdict"}],
         "interactions": [{"adapter", "strategy", "cells", "metric", "delta", …}], "confusion": {arm: {"labels",
-        "counts"}}, "retrieved": rows for which passages were found (None: no knowledge base), "overlap",
+        "counts"}}, "too_long": {arm: numbers of the rows, from 0, whose prompt did not fit into the model and which
+        count as wrong}, "retrieved": rows for which passages were found (None: no knowledge base), "overlap",
         "overlap_unknown", "about": what it was made of, "command": repeats it}; scores by the metric's name.
     """
     arms = experiment["arms"]
@@ -69,6 +71,7 @@ def results(experiment: Mapping[str, Any], tokenizer: str = "") -> dict[str, Any
         ],
         "interactions": [one for square in grid.squares(arms) for one in _interactions(square, known, there, seed)],
         "confusion": {name: found for name in names if (found := _confusion(complete, name))},
+        "too_long": {name: numbers for name in names if (numbers := _too_long(experiment["answers"], name))},
         "retrieved": sum(bool(row.get("passages")) for row in complete) if any(arm["rag"] for arm in arms) else None,
         "overlap": experiment.get("overlap", []),
         "overlap_unknown": experiment.get("overlap_unknown", []),
@@ -114,6 +117,10 @@ def _parts(row: Mapping[str, Any], arm: str, tokenizer: str) -> Mapping[str, Par
     if "parts" in answer:
         return {name: tuple(parts) for name, parts in answer["parts"].items()}
     return {name: (score,) for name, score in answer["scores"].items()}
+
+
+def _too_long(rows: Sequence[Mapping[str, Any]], arm: str) -> list[int]:
+    return [number for number, row in enumerate(rows) if row["answers"].get(arm, {}).get("finish") == TOO_LONG]
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from core.evaluation.lengths import TOO_LONG
 from core.evaluation.metrics import Expected, Metric, Output, registry
 from core.evaluation.metrics.registry import Parts
 from core.evaluation.metrics.tokens import CHARACTER
@@ -44,7 +45,10 @@ def measure(row: Mapping[str, Any], answer: Mapping[str, Any], tokenizer: str = 
         sources=answer.get("sources"),
         log_probabilities=answer.get("log_probabilities"),
     )
-    made = {name: one.compute(wanted, out) for name, one in metrics(tokenizer).items() if one.applies(wanted)}
+    known = metrics(tokenizer)
+    if answer.get("finish") == TOO_LONG:  # an answer that was not asked for is wrong, but took no time
+        known = {name: one for name, one in known.items() if one.unit == "share"}
+    made = {name: one.compute(wanted, out) for name, one in known.items() if one.applies(wanted)}
     return {name: tuple(map(float, parts)) for name, parts in made.items() if parts is not None}
 
 

@@ -4,22 +4,23 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 from core import files, jobs, queue
 from core.errors import UserError
-from core.evaluation import experiments, freezing, grid, scoring
+from core.evaluation import experiments, freezing, grid, lengths, scoring
 from core.evaluation.grid import Arm
+from core.evaluation.lengths import TOO_LONG, Lengths
 from core.evaluation.results import KEPT, results
 from core.generation import prompts, strategies
 from core.generation.engine import Answer, Engine, Generation, Options, Request
 from core.generation.strategies import Extracted
 from core.generation.templates import COT, Template
-from core.models import cards, loading, store
+from core.models import cards, store
 
 BATCH = 32  # answers generated together, of whatever rows and arms
-REASONING = 192  # new tokens for the steps before an answer
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,16 @@ def run(folder: Path, inputs: dict[str, Any]) -> None:
     """
     for arm in inputs["arms"]:
         _check_weights(arm)
+    card = cards.card(inputs["model"])
+    store.prepare(card)
+    fit = lengths.of(card, inputs["rows"])
+    assert fit, "the model was just prepared"
     done = {(line["row"], line["arm"]) for line in files.read_jsonl(folder / "answers.jsonl")}
-    plan = batches(inputs, _answer_length(inputs))
+    plan, too_long = batches(inputs, fit)
+    for ask in too_long:
+        if ask.key not in done:
+            files.append_jsonl(folder / "answers.jsonl", line(inputs, ask, Answer(finish=TOO_LONG)))
+            done.add(ask.key)
     left = [batch for batch in plan if any(ask.key not in done for ask in batch)]
     engine, began = Engine(), time.time()
     efforts = [sum(ask.effort for ask in batch) for batch in left]
@@ -81,29 +90,21 @@ def run(folder: Path, inputs: dict[str, Any]) -> None:
         jobs.update(folder, stage="write", done=len(done), elapsed=round(elapsed, 1), eta=round(eta, 1))
 
 
-def batches(inputs: dict[str, Any], tokens: int) -> list[list[Ask]]:
-    """All that is to be asked, prompts of like length together, those of a chain of thought by themselves.
-
-    Args:
-        tokens: new ones for an answer.
-    """
+def batches(inputs: dict[str, Any], fit: Lengths) -> tuple[list[list[Ask]], list[Ask]]:
+    """All that is to be asked, prompts of like length together, those of a chain of thought by themselves; and what
+    cannot be asked, since it does not fit into the model."""
     asks = [
-        Ask(
-            number,
-            arm,
-            row["prompts"][grid.condition(arm)],
-            tokens + (REASONING if _kind(inputs, arm) == COT else 0),
-        )
+        Ask(number, arm, row["prompts"][grid.condition(arm)], fit.new_tokens(_kind(inputs, arm)))
         for number, row in enumerate(inputs["rows"])
         for arm in inputs["arms"]
     ]
-    asks.sort(key=lambda ask: (ask.tokens, len(ask.prompt)))
+    fitting = [fit.fits(ask.prompt, _kind(inputs, ask.arm)) for ask in asks]
     found: list[list[Ask]] = []
-    for ask in asks:
+    for ask in sorted(compress(asks, fitting), key=lambda ask: (ask.tokens, len(ask.prompt))):
         if not found or len(found[-1]) == BATCH or found[-1][0].tokens != ask.tokens:
             found.append([])
         found[-1].append(ask)
-    return found
+    return found, [ask for ask, fits in zip(asks, fitting, strict=True) if not fits]
 
 
 def line(inputs: dict[str, Any], ask: Ask, answer: Answer, expected: Sequence[float] | None = None) -> dict[str, Any]:
@@ -162,15 +163,6 @@ def _finish(folder: Path, generation: Generation) -> list[Answer]:
             generation.wait()
             raise jobs.Stopped
     return generation.result()
-
-
-def _answer_length(inputs: dict[str, Any]) -> int:
-    """New tokens allowed: a quarter more than the longest reference has, and never fewer than 32."""
-    card = cards.card(inputs["model"])
-    tokenizer = loading.load_tokenizer(store.prepare(card), card)
-    references = [text for row in inputs["rows"] for text in row["expected"]["references"]]
-    longest = max(len(ids) for ids in tokenizer(references, add_special_tokens=False)["input_ids"])
-    return max(32, min(1024, longest * 5 // 4))
 
 
 def _request(ask: Ask) -> Request:

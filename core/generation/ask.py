@@ -93,7 +93,7 @@ def room(
     card = cards.card(model)
     if not store.is_ready(card):
         return None
-    tokenizer, config = _tokenizer(model, store.directory(card))
+    tokenizer, config = tokenizer_and_config(model, store.directory(card))
     # An empty passage leaves the frame of a prompt with passages.
     messages = prompts.conversation(prompts.with_context(question, [""]), history)
     tokens = prompts.room_for_passages(tokenizer, messages, prompts.longest_prompt(config, max_new_tokens))
@@ -106,7 +106,7 @@ def room(
 
 
 @lru_cache(maxsize=2)
-def _tokenizer(model: str, folder: Path) -> tuple[Any, Any]:
+def tokenizer_and_config(model: str, folder: Path) -> tuple[Any, Any]:
     """The model's tokenizer and configuration, without its weights."""
     tokenizer = loading.load_tokenizer(folder, cards.card(model))
     with IMPORTING:

@@ -11,11 +11,12 @@ import pytest
 
 from core import files, jobs
 from core.errors import UserError, sentence
-from core.evaluation import experiments, grid, worker
+from core.evaluation import experiments, grid, lengths, worker
 from core.evaluation.freezing import Plan
 from core.evaluation.metrics import rouge_row
 from core.evaluation.results import results
 from core.generation import strategies, templates
+from core.models import cards
 from core.models.cards import ModelCard
 from core.settings import settings
 from core.training.data import datasets
@@ -75,7 +76,7 @@ def test_the_arms_answer_as_they_would_alone(
     for row in finished["answers"][:2]:
         for name in ARMS:
             how = name.partition("+")[2] or "zero-shot"
-            options = Options(max_new_tokens=32 + (worker.REASONING if how == "cot" else 0))
+            options = Options(max_new_tokens=32 + (lengths.REASONING if how == "cot" else 0))
             adapter = tiny_adapters[0] if name.startswith("run-a") else None
             request = Request(conversation(row["prompts"][how]), adapter)
             alone = engine.submit("tiny", [request], options).result()[0].text
@@ -136,10 +137,14 @@ def test_weights_and_versions_are_kept(finished: dict[str, Any], tiny_model_dir:
 
 
 def batches_of(finished: dict[str, Any]) -> list[list[worker.Ask]]:
-    return worker.batches(finished["inputs"], 32)
+    fit = lengths.of(cards.card("tiny"), finished["inputs"]["rows"])
+    assert fit and fit.answer == 32
+    found, too_long = worker.batches(finished["inputs"], fit)
+    assert not too_long
+    return found
 
 
-def test_batches_hold_prompts_of_like_length_and_of_all_arms(finished: dict[str, Any]) -> None:
+def test_batches_hold_prompts_of_like_length_and_of_all_arms(finished: dict[str, Any], tiny_card: ModelCard) -> None:
     found = batches_of(finished)
     assert sorted(ask.key for batch in found for ask in batch) == [
         (row, n) for row in range(ROWS) for n in sorted(ARMS)
