@@ -64,7 +64,7 @@ def go(trainer: Any, checkpoint: Path | None, best: bool = False) -> None:
             which a stopped run needs to go on.)
     """
     reached = files.read_json(checkpoint / "trainer_state.json") if checkpoint else None
-    if checkpoint and reached and reached["global_step"] >= reached["max_steps"]:
+    if checkpoint and reached and (reached["global_step"] >= reached["max_steps"] or _given_up(trainer, reached)):
         # Given the checkpoint of its last step, the Trainer would make one more.
         trainer.state = trainer.state.load_from_json(str(checkpoint / "trainer_state.json"))
         trainer.reporter.last |= {"step": reached["global_step"], "steps": reached["max_steps"]}
@@ -73,6 +73,21 @@ def go(trainer: Any, checkpoint: Path | None, best: bool = False) -> None:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if best and trainer.state.best_model_checkpoint:
         trainer._load_from_checkpoint(trainer.state.best_model_checkpoint)
+
+
+def _given_up(trainer: Any, reached: dict[str, Any]) -> bool:
+    """Whether early stopping had ended the run at its checkpoint; if not, it counts on from there.
+
+    (The Trainer's own way to this restores a person's stop, too.)
+    """
+    from transformers import EarlyStoppingCallback
+
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, EarlyStoppingCallback):
+            kept = reached["stateful_callbacks"]["EarlyStoppingCallback"]["attributes"]
+            callback.early_stopping_patience_counter = kept["early_stopping_patience_counter"]
+            return callback.early_stopping_patience_counter >= callback.early_stopping_patience
+    return False
 
 
 def arguments(folder: Path, config: TrainConfig, measuring: bool) -> Any:

@@ -1,5 +1,6 @@
 """A run that was killed goes on as if nothing had been: the same losses, weights, best checkpoint and counters."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,6 @@ def test_measuring_on_the_way_changes_nothing_of_what_is_learned(tiny_card: Mode
 
 
 def test_a_run_killed_after_its_last_step_makes_none_more(tiny_card: ModelCard, dataset: Path) -> None:
-    import shutil
-
     folder = training.prepared(training.config(dataset, max_steps=6, eval_steps=3))
     training.train(folder)
     first = training.kept(folder)
@@ -82,21 +81,23 @@ def test_early_stopping_and_the_best_checkpoint_survive_a_resumption(
     tiny_card: ModelCard, dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A learning rate that spoils the model: the lowest test loss comes early, and the run ends by itself."""
-    changes = {
-        "max_steps": 60,
-        "eval_steps": 4,
-        "learning_rate": 0.03,
-        "alpha": 256,
-        "scheduler": "constant",
-        "warmup": 0.0,
-        "early_stopping": 3,
-        "keep_best": True,
-    }
-    alone, killed = both(dataset, monkeypatch, **changes)
+    patience, every = 3, 4
+    config = training.config(
+        dataset, max_steps=60, eval_steps=every, learning_rate=0.03, alpha=256, scheduler="constant", warmup=0.0,
+        early_stopping=patience, keep_best=True, precision="float32",
+    )  # fmt: skip
+    alone, killed = training.prepared(config), training.prepared(config)
+    training.train(alone)
     measured = {p["step"]: p["eval_loss"] for p in files.read_jsonl(alone / "metrics.jsonl") if "eval_loss" in p}
     best = min((step for step in measured if step), key=measured.__getitem__)
     last = max(measured)
-    assert last == best + 3 * 4 < 60  # three measurements without a gain
+    assert last == best + patience * every < 60
+    training.train_until(killed, last - every + 1, monkeypatch)  # two measurements without a gain lie behind it
+    training.train(killed)
+    assert training.losses(killed, "step") == training.losses(alone, "step")
+    shutil.rmtree(killed / "adapter")  # killed once more, between the end and the saving of its weights
+    result = training.train(killed)
+    assert (result["step"], result["steps"]) == (last, 60)
     assert training.losses(killed, "step") == training.losses(alone, "step")
     for folder in (alone, killed):
         kept = sorted(int(path.name.rpartition("-")[2]) for path in folder.glob("checkpoints/checkpoint-*"))
