@@ -13,6 +13,7 @@ from typing import Any
 
 from core import files
 from core.evaluation import rows, scoring, statistics
+from core.evaluation.lengths import TOO_LONG
 
 A, B, SAME, BAD = "a", "b", "same", "bad"
 """Arm a's answer is better, arm b's, they are as good, or both are bad."""
@@ -63,7 +64,7 @@ def ballots(experiment: Mapping[str, Any], poll: Poll) -> list[Ballot]:
 def alike(experiment: Mapping[str, Any], poll: Poll) -> int:
     """Rows on which both arms said the very same, so that there is nothing to vote on."""
     found = [row["answers"] for row in experiment["answers"]]
-    return sum(poll.a in said and poll.b in said and not _differ(said, poll) for said in found)
+    return sum(_answered(said, poll) and not _differ(said, poll) for said in found)
 
 
 def cast(folder: Path, poll: Poll, ballot: Ballot, vote: str) -> None:
@@ -133,8 +134,13 @@ def _verdict(experiment: Mapping[str, Any], metric: str, poll: Poll, number: int
     return _VERDICTS.get(effect, "")
 
 
+def _answered(said: Mapping[str, Any], poll: Poll) -> bool:
+    """Whether both arms were asked, and have answered."""
+    return all(name in said and said[name]["finish"] != TOO_LONG for name in (poll.a, poll.b))
+
+
 def _differ(said: Mapping[str, Any], poll: Poll) -> bool:
-    return poll.a in said and poll.b in said and said[poll.a]["text"].strip() != said[poll.b]["text"].strip()
+    return _answered(said, poll) and said[poll.a]["text"].strip() != said[poll.b]["text"].strip()
 
 
 def _file(folder: Path) -> Path:

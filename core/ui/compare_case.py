@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from core.evaluation import differences, grid, rows, scoring
+from core.evaluation.lengths import TOO_LONG
 from core.ui import compare_arms, components
 from core.ui.i18n import t
 
@@ -37,9 +38,10 @@ def asked(row: Mapping[str, Any]) -> None:
 
 def references(row: Mapping[str, Any]) -> None:
     """Every right answer that is known."""
-    st.caption(t("rows.reference"))
-    told = row["expected"]["references"] if "expected" in row else [row["reference"]]
-    said("\n".join(told))
+    told = "\n".join(row["expected"]["references"])
+    st.html(
+        f'<div class="figures">{html.escape(t("rows.reference"))}</div><div class="source">{html.escape(told)}</div>'
+    )
 
 
 def said(text: str) -> None:
@@ -95,15 +97,18 @@ def figure(metric: str, score: float | None) -> str:
 
 def _answer(row: Mapping[str, Any], answer: Mapping[str, Any], metric: str, marked: bool) -> None:
     text = answer["text"]
+    if answer["finish"] == TOO_LONG:
+        st.caption(t("rows.too_long"))
+        return
     if marked:
-        told = row["expected"]["references"] if "expected" in row else [row["reference"]]
-        parts = differences.compare(differences.nearest(told, text), text)
+        parts = differences.compare(differences.nearest(row["expected"]["references"], text), text)
         st.html(f'<div class="source">{differences.marked(parts) or "…"}</div>')
     else:
         said(text)
     others = [name for name in answer["scores"] if name != metric]
     line = " · ".join(f"{t(f'metrics.{name}.label')} {figure(name, answer['scores'][name])}" for name in others)
-    st.html(f'<div class="figures">{html.escape(line)}</div>')
+    ended = t("chat.finish.length") + " · " if answer["finish"] == "length" else ""
+    st.html(f'<div class="figures">{html.escape(ended + line)}</div>')
     if answer.get("reasoning"):
         with st.expander(t("rows.reasoning"), icon=":material/psychology:"):
             said(answer["reasoning"])

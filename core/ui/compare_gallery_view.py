@@ -40,6 +40,7 @@ def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
         list(found),
         default=next(iter(found)),
         required=True,
+        wrap=True,
         format_func=lambda name: f"{t(f'galleries.{name}')} ({len(found[name])})",
         key=f"gallery_kind_{key}",
         persist_state="page",

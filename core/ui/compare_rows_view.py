@@ -77,12 +77,13 @@ def _filter(key: str, counted: dict[str, int]) -> tuple[str, str]:
     """The effect and the words that are looked for."""
     labels = {ALL: t("rows.all", n=sum(counted.values()))}
     labels |= {name: f"{SIGNS[name]} {t(f'rows.{name}')} ({n})" for name, n in counted.items()}
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
     wanted = left.segmented_control(
         t("rows.effect"),
         list(labels),
         default=ALL,
         required=True,
+        wrap=True,
         format_func=labels.__getitem__,
         key=f"rows_effect_{key}",
         persist_state="page",
@@ -110,7 +111,7 @@ def _table(experiment: dict[str, Any], shown: pd.DataFrame, metric: str, pair: t
         shown.assign(effect=[f"{SIGNS[name]} {t(f'rows.{name}')}" if name else "–" for name in shown["effect"]]),
         hide_index=True,
         height=min(36 * (len(shown) + 1), 336),
-        column_order=["row", "input", "effect", "delta", *labels, "reference"],
+        column_order=["row", "input", "effect", "delta", *dict.fromkeys([*pair, *labels]), "reference"],
         column_config=_columns(labels, pair),
         on_select="rerun",
         selection_mode="single-row-required",

@@ -97,8 +97,8 @@ def _ballot(experiment: dict[str, Any], poll: Poll, ballot: Ballot) -> None:
         for name, key in KEYS.items():
             st.button(
                 t(f"vote.{name}"),
-                type="primary" if name in ("left", "right") else "secondary",
                 shortcut=key,
+                width="stretch",
                 key=f"vote_cast_{name}",
                 on_click=votes.cast,
                 args=(experiments.folder(experiment["id"]), poll, ballot, meant[name]),

@@ -113,6 +113,10 @@ def test_words_missing_and_added_are_told_apart() -> None:
     told = compare("北京是中国的首都。", "上海是中国的城市。")
     assert [text for kind, text in told if kind == SAME] == ["是中国的"]
     assert (MISSING, "北京") in told and (ADDED, "上海") in told
+    assert compare("by the river Tay", "under the bridge") == [
+        (MISSING, "by the river Tay"),
+        (ADDED, "under the bridge"),
+    ]
     assert compare("１９５２Ａ", "1952a") == [(SAME, "1952a")], "width and case do not count"
     assert compare("x", "") == [(MISSING, "x")] and compare("", "") == []
 

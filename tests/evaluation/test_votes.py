@@ -11,6 +11,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import cohen_kappa_score
 
 from core.evaluation import export, statistics, votes
+from core.evaluation.lengths import TOO_LONG
 from core.evaluation.votes import BAD, SAME, A, B, Poll
 from tests.helpers.experiments import RIGHT, made, square
 
@@ -36,8 +37,9 @@ def test_rows_answered_later_leave_the_order_as_it_was(experiment: dict[str, Any
     rows = [{**row, "answers": dict(row["answers"])} for row in experiment["answers"]]
     for row in rows[::3]:
         del row["answers"]["base"]
+    rows[2]["answers"]["base"] = {**rows[2]["answers"]["base"], "finish": TOO_LONG}
     now = votes.ballots({**experiment, "answers": rows}, POLL)
-    assert now == [ballot for ballot in votes.ballots(experiment, POLL) if ballot.row % 3]
+    assert now == [ballot for ballot in votes.ballots(experiment, POLL) if ballot.row % 3 and ballot.row != 2]
     assert votes.alike({**experiment, "answers": rows}, POLL) == 2
 
 
