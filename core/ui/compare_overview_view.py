@@ -1,5 +1,7 @@
-"""The overview of a comparison: each arm's scores, what differs for sure, and how far it can be trusted."""
+"""The overview of a comparison: what differs for sure in words, each arm's scores, and every difference with its
+interval."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -7,64 +9,156 @@ import streamlit as st
 
 from core import comparison_charts
 from core.evaluation import scoring
-from core.evaluation.metrics import ROUGE
-from core.ui import compare_arms, components, theme
+from core.evaluation.statistics import TOO_FEW
+from core.ui import compare_arms, compare_plots_view, compare_words, components, theme
 from core.ui.i18n import t
+
+HEADLINE = (
+    *("accuracy", "macro_f1", "field_f1", "valid_json", "exact", "token_f1", "rougeL", "faithfulness"),
+    *("rouge1", "rouge2", "rougeLsum"),
+)
+"""Which bars are drawn first, where the rows have them."""
+BARS = 4
 
 
 def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
-    """Scores and differences.
+    """Words first, then the figures they rest on.
 
     Args:
         experiment: of :func:`core.evaluation.experiments.show`; shared by all visits, to be read only.
         report: of :func:`core.evaluation.results.results`; read only too.
     """
-    _chart(report)
-    _finding(report)
+    _warnings(report)
+    named = {**report, **compare_words.named(report)}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        metric = _metric(report)
+        bars = _bars_shown(report)
+        _definitions(report, metric)
+    _words(named, metric)
+    _bars(named, bars)
+    _forest(named, metric)
+    compare_plots_view.show(experiment, named, metric)
+    _figures(named)
 
 
-def _shown(report: dict[str, Any]) -> list[str]:
-    """The metrics of the chart: ROUGE, or where the rows are no texts all that go from 0 to 1."""
-    rouge = [metric for metric in ROUGE if metric in report["metrics"]]
-    return rouge or [metric for metric in report["metrics"] if scoring.metrics()[metric].unit == "share"]
+def _warnings(report: Mapping[str, Any]) -> None:
+    """What speaks against trusting the figures."""
+    for line in compare_words.doubts(report):
+        st.warning(line, icon=":material/warning:")
+    for line in compare_words.notes(report):
+        st.caption(line)
 
 
-def _chart(report: dict[str, Any]) -> None:
-    named, shown = compare_arms.labels(report["arms"]), _shown(report)
-    colors = compare_arms.colors(report["arms"])
+def _metric(report: Mapping[str, Any]) -> str:
+    """Of which metric differences, points and words are."""
+    names = sorted(report["metrics"], key=lambda name: name != report["primary"])
+    return str(
+        st.selectbox(
+            t("comparison.metric"),
+            names,
+            format_func=lambda name: t(f"metrics.{name}.label"),
+            key=f"overview_metric_{report['experiment']}",
+            persist_state="page",
+            width=300,
+        )
+    )
+
+
+def _bars_shown(report: Mapping[str, Any]) -> list[str]:
+    """Which metrics have bars: those from 0 to 1 can stand side by side."""
+    shares = [name for name in report["metrics"] if scoring.metrics()[name].unit == "share"]
+    first = sorted(shares, key=lambda name: HEADLINE.index(name) if name in HEADLINE else len(HEADLINE))[:BARS]
+    with st.popover(t("comparison.bars"), icon=":material/bar_chart:"):
+        return st.pills(
+            t("comparison.bars"),
+            shares,
+            selection_mode="multi",
+            default=first,
+            format_func=lambda name: t(f"metrics.{name}.label"),
+            key=f"overview_bars_{report['experiment']}",
+            persist_state="page",
+        )
+
+
+def _definitions(report: Mapping[str, Any], metric: str) -> None:
+    with st.popover(t("report.measures"), icon=":material/help:"):
+        for name in sorted(report["metrics"], key=lambda name: name != metric):
+            about = {part: t(f"metrics.{name}.{part}") for part in ("label", "definition", "range", "better")}
+            st.markdown(
+                f"**{about['label']}**  \n{about['definition']}  \n:small[{about['range']} · {about['better']}]"
+            )
+        st.caption(f"ROUGE, F1: {t('metrics.tokenizers.' + report['tokenizer'])}")
+
+
+def _words(report: Mapping[str, Any], metric: str) -> None:
+    """Each arm's figure, each one against the first, and whether fine-tuning still helps with the knowledge base."""
+    for arm in report["arms"]:
+        if line := compare_words.arm(arm, metric):
+            components.chip(compare_arms.cell(arm), line)
+    first = report["arms"][0]["name"]
+    told = [one for one in report["contrasts"] if one["metric"] == metric and one["a"] == first]
+    few = [one for one in told if one["verdict"] == TOO_FEW]
+    if told and len(few) == len(told):
+        st.info(t("metrics.verdicts.too_few", n=told[0]["n"]), icon=":material/info:")
+    st.markdown("\n".join(f"- {compare_words.contrast(one, verdict=len(few) < len(told))}" for one in told))
+    squares = [one for one in report["interactions"] if one["metric"] == metric]
+    if squares and scoring.metrics()[metric].better:
+        st.markdown(f"**{t('report.interactions')}**")
+        st.markdown("\n".join(f"- {compare_words.interaction(one, report)}" for one in squares))
+
+
+def _bars(report: Mapping[str, Any], metrics: list[str]) -> None:
     labels = {key: t(f"comparison.chart.{key}") for key in ("title", "score")}
     labels["subtitle"] = t("comparison.chart.subtitle", n=report["rows"])
     figure = comparison_charts.overview(
-        [{**arm, "name": named[arm["name"]]} for arm in report["arms"]],
-        {metric: t(f"metrics.{metric}.label") for metric in shown},
-        list(colors.values()),
+        report["arms"],
+        {metric: t(f"metrics.{metric}.label") for metric in report["metrics"] if metric in metrics},
+        _colors(report),
         labels,
         theme.ink(),
     )
-    rows = [
-        {"arm": arm["name"], "metric": metric, **score}
-        for arm in report["arms"]
-        for metric, score in arm["scores"].items()
-    ]
-    components.chart(figure, pd.DataFrame(rows), f"scores-{report['experiment']}")
+
+    def data() -> pd.DataFrame:
+        return pd.DataFrame(
+            {"arm": arm["name"], "metric": metric, **score}
+            for arm in report["arms"]
+            for metric, score in arm["scores"].items()
+        )
+
+    components.chart(figure, data, f"scores-{report['experiment']}")
 
 
-def _finding(report: dict[str, Any]) -> None:
-    primary = report["primary"]
-    label = t(f"metrics.{primary}.label")
-    named = compare_arms.labels(report["arms"])
-    for arm in report["arms"]:
-        score = arm["scores"][primary]
-        figures = {part: f"{score[part]:.3f}" for part in ("mean", "low", "high")}
-        line = t("comparison.arm_line", metric=label, **figures, seconds=f"{arm['seconds']:.1f}")
-        components.chip(compare_arms.cell(arm), f"{named[arm['name']]}: {line}")
-    for item in report["contrasts"]:
-        if item["metric"] == primary:
-            figures = {part: f"{item[part]:+.3f}" for part in ("delta", "low", "high")}
-            p = f"{item['p_holm']:.3f}" if item["p_holm"] >= 0.001 else "< 0.001"
-            names = {"a": item["a"], "b": item["b"]}
-            told = t("comparison.contrast", metric=label, **names, **figures, p=p)
-            st.markdown(f"{told} {t('metrics.verdicts.' + item['verdict'], n=item['n'], **names)}")
-    if report["overlap"]:
-        rows = ", ".join(dict.fromkeys(str(one["row"] + 1) for one in report["overlap"]))
-        st.warning(t("comparison.overlap", rows=rows), icon=":material/content_copy:")
+def _forest(report: Mapping[str, Any], metric: str) -> None:
+    """Every contrast of the metric, as a figure and as a table."""
+    told = [one for one in report["contrasts"] if one["metric"] == metric]
+    if not told:
+        return
+    labels = {
+        "title": t("report.contrasts"),
+        "subtitle": t("report.intervals", n=report["rows"]),
+        "delta": t("report.delta", metric=t(f"metrics.{metric}.label")),
+        "against": t("report.against"),
+    }
+    colors = dict(zip((arm["name"] for arm in report["arms"]), _colors(report), strict=True))
+    figure = comparison_charts.forest(told, labels, colors, theme.ink())
+    components.chart(figure, lambda: pd.DataFrame(told), f"contrasts-{report['experiment']}")
+    with st.expander(t("comparison.all_contrasts"), icon=":material/table_rows:"):
+        st.dataframe(pd.DataFrame([compare_words.line(one) for one in told]), hide_index=True)
+
+
+def _figures(report: Mapping[str, Any]) -> None:
+    """Every metric of every arm."""
+    with st.expander(t("comparison.all_figures"), icon=":material/table_rows:"):
+        table = {
+            arm["name"]: {
+                t(f"metrics.{metric}.label"): compare_words.interval(arm["scores"].get(metric), "mean", metric)
+                for metric in report["metrics"]
+            }
+            for arm in report["arms"]
+        }
+        st.dataframe(pd.DataFrame(table))
+
+
+def _colors(report: Mapping[str, Any]) -> list[str]:
+    shades = theme.arm_colors()
+    return [shades[compare_arms.cell(arm)] for arm in report["arms"]]

@@ -162,15 +162,17 @@ def filled(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return table.loc[:, (table != "").any()]
 
 
-def chart(figure: Any, data: Any, key: str) -> None:
-    """A chart that can be downloaded as PNG (its toolbar) and its data as CSV.
+def chart(figure: Any, data: Any, key: str, **how: Any) -> Any:
+    """A chart that can be downloaded as PNG (its toolbar) and its data as CSV; returns what is selected in it.
 
     Args:
         data: a table, or a function that makes one when it is asked for; None: there is no such button.
+        how: of ``st.plotly_chart``: "on_select" and "selection_mode".
     """
-    st.plotly_chart(
+    chosen = st.plotly_chart(
         figure,
         key=key,
+        **how,
         config={
             "displaylogo": False,
             "modeBarButtons": [["toImage"]],
@@ -178,7 +180,7 @@ def chart(figure: Any, data: Any, key: str) -> None:
         },
     )
     if data is None:
-        return
+        return chosen
     st.download_button(
         t("common.csv"),
         (lambda: _csv(data())) if callable(data) else _csv(data),
@@ -189,6 +191,7 @@ def chart(figure: Any, data: Any, key: str) -> None:
         key=f"csv-{key}",
         on_click="ignore",
     )
+    return chosen
 
 
 def _csv(data: pd.DataFrame) -> bytes:

@@ -1,0 +1,147 @@
+"""The overview's points: row against row with the row that is clicked, what quality takes in time, and the classes."""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import comparison_charts
+from core.evaluation import rows, scoring
+from core.evaluation.metrics import Metric
+from core.ui import compare_arms, compare_case, components, theme
+from core.ui.i18n import t
+
+_HOVER = 80  # characters of a question
+
+
+def show(experiment: dict[str, Any], report: dict[str, Any], metric: str) -> None:
+    """All of them, where the rows have them.
+
+    Args:
+        experiment: of :func:`core.evaluation.experiments.show`; read only.
+        report: of :func:`core.evaluation.results.results`, arms named as on screen (:func:`compare_words.named`).
+    """
+    if len(report["arms"]) > 1:
+        _rows(experiment, report, metric)
+    _cost(report, metric)
+    if report["confusion"]:
+        _confusion(report)
+
+
+@st.fragment
+def _rows(experiment: dict[str, Any], report: dict[str, Any], metric: str) -> None:
+    """Two arms' scores of every row; a click shows the row."""
+    st.subheader(t("comparison.points.heading"))
+    called = {arm["key"]: arm["name"] for arm in report["arms"]}
+    a, b = _pair(called, report["experiment"])
+    points = _points(experiment, scoring.metrics()[metric], a, b)
+    if not points:
+        st.caption(t("comparison.points.none"))
+        return
+    figure = _scatter(points, report, metric, a, b)
+    table = pd.DataFrame(points)
+    key = f"points-{metric}-{report['experiment']}"
+    event = components.chart(figure, table, key, on_select="rerun", selection_mode="points")
+    chosen = _chosen(figure, event)
+    if chosen is None:
+        st.caption(t("comparison.points.click"))
+        return
+    st.markdown(f"**{t('rows.number', row=chosen)}**")
+    compare_case.show(experiment, chosen - 1, metric, list(dict.fromkeys([a, b, *called])))
+
+
+def _pair(called: Mapping[str, str], experiment_id: str) -> tuple[str, str]:
+    """The arm across, and the one upwards."""
+    names, found = list(called), []
+    for side, column, place in zip("ab", st.columns(2), (0, len(names) - 1), strict=True):
+        found.append(
+            column.selectbox(
+                t(f"rows.{side}"), names, place, format_func=called.__getitem__,
+                key=f"points_{side}_{experiment_id}", persist_state="page",
+            )
+        )  # fmt: skip
+    return found[0], found[1]
+
+
+def _points(experiment: Mapping[str, Any], metric: Metric, a: str, b: str) -> list[dict[str, Any]]:
+    found = []
+    for number, row in enumerate(experiment["answers"], 1):
+        first, second = (rows.score(row, arm, metric.name) for arm in (a, b))
+        if first is not None and second is not None:
+            effect = rows.effect(metric, first, second)
+            text = html.escape(" ".join(row["input"].split())[:_HOVER])
+            found.append({"row": number, "a": first, "b": second, "effect": effect, "text": text})
+    return found
+
+
+def _scatter(
+    points: Sequence[Mapping[str, Any]], report: Mapping[str, Any], metric: str, a: str, b: str
+) -> dict[str, Any]:
+    about, arms = scoring.metrics()[metric], {arm["key"]: arm for arm in report["arms"]}
+    shades = theme.arm_colors()
+    labels = {effect: t(f"rows.{effect}") for effect in rows.EFFECTS} | {"row": t("rows.row")}
+    labels |= {"a": arms[a]["name"], "b": arms[b]["name"]}
+    labels["title"] = t("comparison.points.title", metric=t(f"metrics.{metric}.label"))
+    labels["subtitle"] = t("comparison.points.subtitle", n=len(points))
+    colors = {rows.HELPED: shades[compare_arms.cell(arms[b])], rows.HURT: shades[compare_arms.cell(arms[a])]}
+    colors[rows.UNCHANGED] = comparison_charts.MUTED
+    values = [point[side] for point in points for side in ("a", "b")]
+    span = (0.0, 1.0) if about.unit == "share" else (0.0, max(values) or 1.0)
+    return comparison_charts.scatter(points, labels, colors, theme.ink(), span)
+
+
+def _chosen(figure: Mapping[str, Any], event: Any) -> int | None:
+    """The row of the point that was clicked, counted from 1."""
+    for point in event.selection.points:
+        told = figure["data"][point["curve_number"]]["customdata"]
+        if point["point_index"] < len(told):
+            return int(told[point["point_index"]][0])
+    return None
+
+
+def _cost(report: Mapping[str, Any], metric: str) -> None:
+    """Quality over time."""
+    there = [arm for arm in report["arms"] if {metric, "latency"} <= arm["scores"].keys()]
+    if metric == "latency" or not there:
+        return
+    about = scoring.metrics()[metric]
+    labels = {
+        "title": t("comparison.cost.title"),
+        "subtitle": t("comparison.cost.subtitle", n=report["rows"]),
+        "seconds": t("comparison.cost.seconds"),
+        "score": t(f"metrics.{metric}.label"),
+    }
+    shades = theme.arm_colors()
+    colors = [shades[compare_arms.cell(arm)] for arm in there]
+    figure = comparison_charts.cost(there, metric, colors, labels, theme.ink(), 1.0 if about.unit == "share" else None)
+
+    def data() -> pd.DataFrame:
+        return pd.DataFrame(
+            {"arm": arm["name"], **{f"{name} {part}": value for name in (metric, "latency")
+             for part, value in arm["scores"][name].items()}}
+            for arm in there
+        )  # fmt: skip
+
+    components.chart(figure, data, f"cost-{report['experiment']}")
+
+
+@st.fragment
+def _confusion(report: Mapping[str, Any]) -> None:
+    """Which class was answered for which, arm by arm."""
+    st.subheader(t("comparison.confusion.heading"))
+    arm = st.selectbox(
+        t("comparison.confusion.arm"), list(report["confusion"]), key=f"confusion_{report['experiment']}",
+        persist_state="page",
+    )  # fmt: skip
+    found = report["confusion"][arm]
+    [cell] = [compare_arms.cell(one) for one in report["arms"] if one["name"] == arm]
+    total = sum(map(sum, found["counts"]))
+    right = sum(row[place] for place, row in enumerate(found["counts"]))
+    labels = {key: t(f"comparison.confusion.{key}") for key in ("right", "answered")}
+    labels |= {"title": arm, "subtitle": t("comparison.confusion.subtitle", right=right, n=total)}
+    classes = [*found["labels"][:-1], t("comparison.confusion.none")]
+    figure = comparison_charts.confusion(found["counts"], classes, labels, theme.arm_colors()[cell], theme.ink())
+    table = pd.DataFrame(found["counts"], classes[:-1], classes).reset_index(names=labels["right"])
+    components.chart(figure, table, f"confusion-{report['experiment']}")
