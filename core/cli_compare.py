@@ -32,7 +32,9 @@ def compare(
     limit: Annotated[int, typer.Option(min=0, help="At most so many rows; 0: all.")] = 0,
     top_k: Annotated[int, typer.Option(min=0, help="Passages to read; 0: what suits the model.")] = 0,
     tokenizer: Annotated[Tokenizer, typer.Option(help="Tokens of ROUGE and token F1.")] = Tokenizer.CHARACTER,
-    seed: Annotated[int, typer.Option(help="Of few-shot examples and resampling.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of few-shot examples, resampling and drawn answers.")] = 0,
+    temperature: Annotated[float, typer.Option(min=0, max=2, help="0: greedy; above, answers are drawn.")] = 0.0,
+    repeats: Annotated[int, typer.Option(min=1, max=20, help="Drawn answers of each row and arm.")] = 3,
     resume: Annotated[str, typer.Option(help="Go on with this experiment instead of starting one.")] = "",
     out: Annotated[Path | None, typer.Option(help="Also write figures, answers and a report into this folder.")] = None,
     as_json: Json = False,
@@ -51,6 +53,7 @@ def compare(
         uses = [_SWITCHES[word] for word in rag.split(",")]
         tokens = tokenizer.name.lower()
         how: dict[str, Any] = {"limit": limit, "top_k": top_k, "model": model, "tokenizer": tokens, "seed": seed}
+        how |= {"temperature": temperature, "repeats": repeats}
         plan = Plan(dataset, models.split(","), kb, uses, strategy.split(","), **how)
         experiment_id = experiments.start(plan, count)
     note(f"Experiment {experiment_id}")
@@ -87,13 +90,29 @@ def _text(report: dict[str, Any]) -> str:
         parts.append(table(told, columns))
     if report["retrieved"] is not None:
         parts.append(f"Passages were found for {report['retrieved']} of {report['rows']} rows.")
-    for name, rows in report["too_long"].items():
-        told = ", ".join(str(row + 1) for row in rows)
-        parts.append(f"Too long for the model, so not asked and counted as wrong, by {name}: rows {told}.")
+    parts += [*_stability(report), *_too_long(report)]
     if met := report["overlap"]:
         lines = [f"  row {one['row'] + 1} in {one['adapter'] or one['source']}: {one['text']}" for one in met]
         parts.append("\n".join(["Test rows that were met before, in training rows or the knowledge base:", *lines]))
     return "\n\n".join(parts)
+
+
+def _stability(report: dict[str, Any]) -> list[str]:
+    if not (stable := report["stability"]):
+        return []
+    metric, lines = report["primary"], []
+    for name, one in stable["arms"].items():
+        of = one["metrics"][metric]
+        means = ", ".join(f"{mean:.3f}" for mean in of["means"])
+        line = {"arm": name, f"{metric} by seed": means, "sd": f"{of['sd']:.3f}", "same answer": f"{one['same']:.0%}"}
+        lines.append(line)
+    return [table(lines, list(lines[0]))]
+
+
+def _too_long(report: dict[str, Any]) -> list[str]:
+    found = {name: ", ".join(str(row + 1) for row in rows) for name, rows in report["too_long"].items()}
+    words = "Too long for the model, so not asked and counted as wrong, by {}: rows {}."
+    return [words.format(name, rows) for name, rows in found.items()]
 
 
 def _shown(found: dict[str, Any] | None, name: str) -> str | None:

@@ -1,6 +1,7 @@
 """The experiment store: rows × arms, frozen at the start, one folder each."""
 
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 from core import files, jobs, queue
 from core.errors import UserError
-from core.evaluation import freezing, grid
+from core.evaluation import freezing, grid, stability
 from core.evaluation.freezing import Plan
 from core.settings import settings
 
@@ -26,7 +27,8 @@ def start(plan: Plan, progress: Callable[[int, int], None] | None = None) -> str
     experiment_id = files.new_id(Path(plan.dataset).stem)
     folder = settings().experiments_dir / experiment_id
     files.write_json(folder / "inputs.json", inputs)
-    queue.submit(WORKER, folder, done=0, total=len(inputs["rows"]) * len(inputs["arms"]))
+    total = len(inputs["rows"]) * len(inputs["arms"]) * len(stability.seeds(inputs))
+    queue.submit(WORKER, folder, done=0, total=total)
     return experiment_id
 
 
@@ -64,13 +66,20 @@ def summary(experiment_id: str) -> Experiment:
 
 
 def show(experiment_id: str) -> Experiment:
-    """The summary with ``answers``: one row per input with its reference and, per arm, text, scores and seconds."""
+    """The summary with ``answers``: one row per input with its reference and, per arm, text, scores and seconds.
+
+    Of an arm that answers with several seeds, see :func:`core.evaluation.stability.together`, once all are there.
+    """
     where = folder(experiment_id)
     inputs = files.read_json(where / "inputs.json")
-    answers: dict[int, dict[str, Any]] = {}
+    lines: defaultdict[tuple[int, str], list[dict[str, Any]]] = defaultdict(list)
     for line in files.read_jsonl(where / "answers.jsonl"):
-        answers.setdefault(line["row"], {})[line["arm"]] = line
-    rows = [{**row, "answers": answers.get(number, {})} for number, row in enumerate(inputs["rows"])]
+        lines[line["row"], line["arm"]].append(line)
+    count, answers = len(stability.seeds(inputs)), defaultdict[int, dict[str, Any]](dict)
+    for (row, arm), found in lines.items():
+        if len(found) == count:
+            answers[row][arm] = stability.together(sorted(found, key=lambda line: line.get("seed", 0)))
+    rows = [{**row, "answers": answers[number]} for number, row in enumerate(inputs["rows"])]
     return {**summary(experiment_id), "answers": rows}
 
 

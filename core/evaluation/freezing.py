@@ -49,7 +49,9 @@ class Plan:
         top_k: passages to read; 0: what suits the model.
         model: base model; empty: that of the runs, else the one that answers by default.
         tokenizer: of ROUGE and token F1.
-        seed: of the few-shot examples and of the resampling.
+        seed: of the few-shot examples, of the resampling, and the first one of sampled answers.
+        temperature: 0: greedy answers, which repeat exactly; above it they are drawn.
+        repeats: drawn answers of each row, with as many seeds; greedy there is one.
     """
 
     dataset: str
@@ -62,6 +64,8 @@ class Plan:
     model: str = ""
     tokenizer: str = CHARACTER
     seed: int = 0
+    temperature: float = 0.0
+    repeats: int = 3
 
 
 def freeze(plan: Plan, progress: Progress | None = None) -> dict[str, Any]:
@@ -100,6 +104,8 @@ def freeze(plan: Plan, progress: Progress | None = None) -> dict[str, Any]:
         "limit": plan.limit,
         "top_k": plan.top_k,
         "seed": plan.seed,
+        "temperature": plan.temperature,
+        "repeats": plan.repeats,
         "tokenizer": plan.tokenizer,
         "embedder": _embedder(rows, plan.kb if with_kb else ""),
         "strategies": {name: {"version": one.version, **asdict(one)} for name, one in chosen.items()},

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core import files, jobs
-from core.evaluation import grid, scoring, statistics
+from core.evaluation import grid, scoring, stability, statistics
 from core.evaluation.lengths import TOO_LONG
 from core.evaluation.metrics import Metric
 from core.evaluation.metrics.cases import CLASS
@@ -34,18 +34,20 @@ def results(experiment: Mapping[str, Any], tokenizer: str = "") -> dict[str, Any
         "n"}}, "seconds": mean per answer}], "contrasts": [{"a", "b", "metric", "delta": b - a, "low", "high", "p",
         "p_holm": adjusted over the contrasts of its metric, "n", "helped", "hurt", "unchanged", "verdict"}],
         "interactions": [{"adapter", "strategy", "cells", "metric", "delta", …}], "confusion": {arm: {"labels",
-        "counts"}}, "too_long": {arm: numbers of the rows, from 0, whose prompt did not fit into the model and which
-        count as wrong}, "retrieved": rows for which passages were found (None: no knowledge base), "overlap",
-        "overlap_unknown", "about": what it was made of, "command": repeats it}; scores by the metric's name.
+        "counts"}}, "stability" (:func:`core.evaluation.stability.results`), "too_long": {arm: numbers of the rows, from
+        0, whose prompt did not fit into the model and which count as wrong}, "retrieved": rows for which passages were
+        found (None: no knowledge base), "overlap", "overlap_unknown", "about": what it was made of, "command": repeats
+        it}; scores by the metric's name.
     """
     arms = experiment["arms"]
     names = [grid.name(arm) for arm in arms]
     complete = [row for row in experiment["answers"] if all(name in row["answers"] for name in names)]
     chosen = tokenizer or experiment.get("tokenizer", CHARACTER)
     again = chosen != experiment.get("tokenizer", CHARACTER)
-    measured = [{name: _parts(row, name, chosen if again else "") for name in names} for row in complete]
+    measured = {name: [_parts(row, name, chosen if again else "") for row in complete] for name in names}
+    means = {name: [stability.mean(row) for row in of] for name, of in measured.items()}
     known = scoring.metrics(chosen)
-    values = {metric: {name: [row[name].get(metric) for row in measured] for name in names} for metric in known}
+    values = {metric: {name: [row.get(metric) for row in means[name]] for name in names} for metric in known}
     there = {metric: of for metric, of in values.items() if any(v is not None for row in of.values() for v in row)}
     seed = experiment.get("seed", 0)
     return {
@@ -71,6 +73,7 @@ def results(experiment: Mapping[str, Any], tokenizer: str = "") -> dict[str, Any
         ],
         "interactions": [one for square in grid.squares(arms) for one in _interactions(square, known, there, seed)],
         "confusion": {name: found for name in names if (found := _confusion(complete, name))},
+        "stability": stability.results(experiment, complete, measured, known),
         "too_long": {name: numbers for name in names if (numbers := _too_long(experiment["answers"], name))},
         "retrieved": sum(bool(row.get("passages")) for row in complete) if any(arm["rag"] for arm in arms) else None,
         "overlap": experiment.get("overlap", []),
@@ -103,20 +106,25 @@ def command(experiment: Mapping[str, Any]) -> str:
         "top-k": str(experiment.get("top_k") or ""),
         "tokenizer": experiment.get("tokenizer", "").removesuffix("acter"),  # the command line says char
         "seed": str(experiment.get("seed") or ""),
+        "temperature": str(experiment.get("temperature") or ""),
+        "repeats": str(experiment["repeats"]) if experiment.get("temperature") else "",
         "model": experiment.get("model", ""),
     }
     options = [f"--{name} {shlex.quote(value)}" for name, value in said.items() if value]
     return " ".join(["python -m core compare", *options])
 
 
-def _parts(row: Mapping[str, Any], arm: str, tokenizer: str) -> Mapping[str, Parts]:
-    """What an answer adds to each metric's sums; a tokenizer: measured anew with it."""
-    answer = row["answers"][arm]
-    if tokenizer:
-        return scoring.measure(row, answer, tokenizer)
-    if "parts" in answer:
-        return {name: tuple(parts) for name, parts in answer["parts"].items()}
-    return {name: (score,) for name, score in answer["scores"].items()}
+def _parts(row: Mapping[str, Any], arm: str, tokenizer: str) -> list[Mapping[str, Parts]]:
+    """What each of an arm's answers to a row adds to each metric's sums; a tokenizer: measured anew with it."""
+    found: list[Mapping[str, Parts]] = []
+    for answer in stability.each(row["answers"][arm]):
+        if tokenizer:
+            found.append(scoring.measure(row, answer, tokenizer))
+        elif "parts" in answer:
+            found.append({name: tuple(parts) for name, parts in answer["parts"].items()})
+        else:
+            found.append({name: (score,) for name, score in answer["scores"].items()})
+    return found
 
 
 def _too_long(rows: Sequence[Mapping[str, Any]], arm: str) -> list[int]:
@@ -155,6 +163,10 @@ def _confusion(rows: Sequence[Mapping[str, Any]], arm: str) -> dict[str, Any] | 
     if not classed:
         return None
     labels = classed[0]["expected"]["labels"]
-    wanted = [row["expected"]["references"][0] for row in classed]
-    chosen = [class_of(row["answers"][arm]["text"], labels) for row in classed]
+    told = [
+        (row["expected"]["references"][0], one["text"])
+        for row in classed
+        for one in stability.each(row["answers"][arm])
+    ]
+    wanted, chosen = [right for right, _ in told], [class_of(text, labels) for _, text in told]
     return {"labels": [*labels, NONE], "counts": confusion(wanted, chosen, labels).tolist()}

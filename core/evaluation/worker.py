@@ -2,6 +2,7 @@
 
 import sys
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -10,7 +11,7 @@ from typing import Any
 
 from core import files, jobs, queue
 from core.errors import UserError
-from core.evaluation import experiments, freezing, grid, lengths, scoring
+from core.evaluation import experiments, freezing, grid, lengths, scoring, stability
 from core.evaluation.grid import Arm
 from core.evaluation.lengths import TOO_LONG, Lengths
 from core.evaluation.results import KEPT, results
@@ -25,16 +26,17 @@ BATCH = 32  # answers generated together, of whatever rows and arms
 
 @dataclass(frozen=True)
 class Ask:
-    """One row of one arm: its number, the arm, the whole prompt, and the new tokens it may take."""
+    """One row of one arm with one seed: its number, the arm, the whole prompt, and the new tokens it may take."""
 
     row: int
     arm: Arm
     prompt: str
     tokens: int
+    seed: int = 0
 
     @property
-    def key(self) -> tuple[int, str]:
-        return self.row, grid.name(self.arm)
+    def key(self) -> tuple[int, str, int]:
+        return self.row, grid.name(self.arm), self.seed
 
     @property
     def effort(self) -> int:
@@ -68,18 +70,19 @@ def run(folder: Path, inputs: dict[str, Any]) -> None:
     store.prepare(card)
     fit = lengths.of(card, inputs["rows"])
     assert fit, "the model was just prepared"
-    done = {(line["row"], line["arm"]) for line in files.read_jsonl(folder / "answers.jsonl")}
+    first = stability.seeds(inputs)[0]
+    done = {(line["row"], line["arm"], line.get("seed", first)) for line in files.read_jsonl(folder / "answers.jsonl")}
     plan, too_long = batches(inputs, fit)
     for ask in too_long:
         if ask.key not in done:
             files.append_jsonl(folder / "answers.jsonl", line(inputs, ask, Answer(finish=TOO_LONG)))
             done.add(ask.key)
-    left = [batch for batch in plan if any(ask.key not in done for ask in batch)]
+    left = [(place, batch) for place, batch in enumerate(plan) if any(ask.key not in done for ask in batch)]
     engine, began = Engine(), time.time()
-    efforts = [sum(ask.effort for ask in batch) for batch in left]
-    for number, batch in enumerate(left):
+    efforts = [sum(ask.effort for ask in batch) for _, batch in left]
+    for number, (place, batch) in enumerate(left):
         requests = [_request(ask) for ask in batch]
-        generation = engine.submit(inputs["model"], requests, Options(max_new_tokens=batch[0].tokens))
+        generation = engine.submit(inputs["model"], requests, _options(inputs, place, batch[0]))
         answers = _finish(folder, generation)
         for ask, answer, expected in zip(batch, answers, _likelihoods(engine, inputs, batch), strict=True):
             if ask.key not in done:
@@ -94,14 +97,16 @@ def batches(inputs: dict[str, Any], fit: Lengths) -> tuple[list[list[Ask]], list
     """All that is to be asked, prompts of like length together, those of a chain of thought by themselves; and what
     cannot be asked, since it does not fit into the model."""
     asks = [
-        Ask(number, arm, row["prompts"][grid.condition(arm)], fit.new_tokens(_kind(inputs, arm)))
+        Ask(number, arm, row["prompts"][grid.condition(arm)], fit.new_tokens(_kind(inputs, arm)), seed)
+        for seed in stability.seeds(inputs)
         for number, row in enumerate(inputs["rows"])
         for arm in inputs["arms"]
     ]
     fitting = [fit.fits(ask.prompt, _kind(inputs, ask.arm)) for ask in asks]
     found: list[list[Ask]] = []
-    for ask in sorted(compress(asks, fitting), key=lambda ask: (ask.tokens, len(ask.prompt))):
-        if not found or len(found[-1]) == BATCH or found[-1][0].tokens != ask.tokens:
+    for ask in sorted(compress(asks, fitting), key=lambda ask: (ask.tokens, ask.seed, len(ask.prompt))):
+        last = found[-1] if found else []
+        if not last or len(last) == BATCH or (last[0].tokens, last[0].seed) != (ask.tokens, ask.seed):
             found.append([])
         found[-1].append(ask)
     return found, [ask for ask, fits in zip(asks, fitting, strict=True) if not fits]
@@ -120,6 +125,7 @@ def line(inputs: dict[str, Any], ask: Ask, answer: Answer, expected: Sequence[fl
     kept: dict[str, Any] = {
         "row": ask.row,
         "arm": grid.name(ask.arm),
+        "seed": ask.seed,
         "text": said.answer,
         "reasoning": said.reasoning,
         "tokens": answer.tokens,
@@ -136,9 +142,10 @@ def line(inputs: dict[str, Any], ask: Ask, answer: Answer, expected: Sequence[fl
 def _likelihoods(engine: Engine, inputs: dict[str, Any], batch: Sequence[Ask]) -> list[list[float] | None]:
     """How likely each ask's first reference is right after its prompt: one forward pass over what was just asked.
 
-    A chain of thought has none: there the reference stands behind a reasoning, not behind the prompt.
+    A chain of thought has none: there the reference stands behind a reasoning, not behind the prompt. With several
+    seeds it is asked once, since it does not depend on what is drawn.
     """
-    if _kind(inputs, batch[0].arm) == COT:
+    if _kind(inputs, batch[0].arm) == COT or batch[0].seed != stability.seeds(inputs)[0]:
         return [None] * len(batch)
     references = [inputs["rows"][ask.row]["expected"]["references"][0] for ask in batch]
     return engine.score(inputs["model"], [_request(ask) for ask in batch], references)
@@ -163,6 +170,12 @@ def _finish(folder: Path, generation: Generation) -> list[Answer]:
             generation.wait()
             raise jobs.Stopped
     return generation.result()
+
+
+def _options(inputs: dict[str, Any], place: int, ask: Ask) -> Options:
+    """How a batch is written. What is drawn depends on all of its rows, so each batch has a seed of its own."""
+    seed = zlib.crc32(f"{ask.seed}/{place}".encode())
+    return Options(max_new_tokens=ask.tokens, temperature=inputs.get("temperature", 0.0), seed=seed)
 
 
 def _request(ask: Ask) -> Request:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -147,7 +147,7 @@ def batches_of(finished: dict[str, Any]) -> list[list[worker.Ask]]:
 def test_batches_hold_prompts_of_like_length_and_of_all_arms(finished: dict[str, Any], tiny_card: ModelCard) -> None:
     found = batches_of(finished)
     assert sorted(ask.key for batch in found for ask in batch) == [
-        (row, n) for row in range(ROWS) for n in sorted(ARMS)
+        (row, n, 0) for row in range(ROWS) for n in sorted(ARMS)
     ]
     assert all(len({ask.tokens for ask in batch}) == 1 for batch in found)
     lengths = [len(ask.prompt) for ask in found[0]]
@@ -220,6 +220,39 @@ def test_killed_in_the_middle_and_resumed_every_row_is_there_once_with_the_same_
             kept = [{k: v for k, v in answers["answers"][arm].items() if k not in ("seconds", "parts", "scores")}
                     for answers in (mine, other)]  # fmt: skip
             assert kept[0] == kept[1]
+
+
+def said(lines: Iterable[dict[str, Any]]) -> list[tuple[int, int, str]]:
+    return sorted((line["seed"], line["row"], line["text"]) for line in lines)
+
+
+def test_answers_are_drawn_with_several_seeds_and_a_resumed_comparison_draws_the_same(
+    tiny_card: ModelCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work_here(monkeypatch)
+    found = experiments.start(Plan(str(dataset(tmp_path)), limit=2, temperature=1.5, repeats=3, seed=7))
+    folder = experiments.folder(found)
+    shown = experiments.show(found)
+    assert (shown["done"], shown["total"]) == (6, 6)
+    for row in shown["answers"]:
+        drawn = row["answers"]["base"]["repeats"]
+        assert [one["seed"] for one in drawn] == [7, 8, 9]
+        assert len({one["text"] for one in drawn}) == 3
+        mean = sum(one["scores"]["rougeL"] for one in drawn) / 3
+        assert row["answers"]["base"]["scores"]["rougeL"] == pytest.approx(mean)
+        assert [bool(one["log_probabilities"]) for one in drawn] == [True, False, False]
+    report = results(shown)
+    assert report["stability"]["arms"]["base"]["same"] == 0.0
+    assert {"rougeL", "exact"} <= report["stability"]["arms"]["base"]["metrics"].keys()
+    assert "perplexity" in report["arms"][0]["scores"]
+
+    lines = list(files.read_jsonl(folder / "answers.jsonl"))
+    (folder / "answers.jsonl").unlink()
+    files.append_jsonl(folder / "answers.jsonl", lines[3])
+    assert experiments.show(found)["answers"][0]["answers"] == {}, "a row without all its seeds is not there yet"
+    files.write_json(folder / "state.json", {**files.read_json(folder / "state.json"), "status": jobs.STOPPED})
+    experiments.resume(found)
+    assert said(files.read_jsonl(folder / "answers.jsonl")) == said(lines)
 
 
 def test_the_summary_is_without_rows_and_the_list_newest_first(finished: dict[str, Any]) -> None:

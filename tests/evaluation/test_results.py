@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from core.errors import UserError
-from core.evaluation import export, statistics
+from core.evaluation import export, stability, statistics
 from core.evaluation.metrics import expected
 from core.evaluation.report import page
 from core.evaluation.results import results
@@ -111,6 +111,29 @@ def test_classes_have_their_table() -> None:
     found = results({**made(arms, {"base": set()}, 0), "answers": rows})
     assert found["confusion"] == {"base": {"labels": ["bad", "good", "none"], "counts": [[0, 0, 1], [1, 1, 0]]}}
     assert found["primary"] == "accuracy"
+
+
+def test_with_several_seeds_a_row_counts_once_by_its_mean() -> None:
+    """Three draws of two rows: 1, 0, 0 and 1, 1, 0 exactly met."""
+    arms = square()[:2]
+    one = {**made(arms, {"base": set(), "base+kb": {0, 1}}, 2), "temperature": 0.8, "repeats": 3, "seed": 5}
+    for asked, said in zip(one["answers"], ([True, False, False], [True, True, False]), strict=True):
+        drawn = [answer(asked, asked["reference"] if right else f"no {n}", arms[0]) for n, right in enumerate(said)]
+        asked["answers"]["base"] = stability.together(drawn)
+        asked["answers"]["base+kb"] = stability.together([asked["answers"]["base+kb"]] * 3)
+    found = results(one)
+    assert found["stability"]["seeds"] == [5, 6, 7]
+    exact = found["stability"]["arms"]["base"]["metrics"]["exact"]
+    assert exact["means"] == [1.0, 0.5, 0.0]
+    assert exact["sd"] == pytest.approx(0.5)
+    assert [found["stability"]["arms"][name]["same"] for name in ("base", "base+kb")] == [0.0, 1.0]
+    base, with_kb = (arm["scores"]["exact"] for arm in found["arms"])
+    assert (base["mean"], base["n"], with_kb["mean"]) == (pytest.approx(0.5), 2, 1.0)
+    [contrast] = [one for one in found["contrasts"] if one["metric"] == "exact"]
+    assert (contrast["delta"], contrast["n"], contrast["helped"]) == (pytest.approx(0.5), 2, 2)
+    again = results(one, "jieba")
+    assert again["stability"]["arms"]["base"]["metrics"]["exact"] == exact
+    assert "--temperature 0.8 --repeats 3" in found["command"]
 
 
 def test_the_command_repeats_it(report: dict[str, Any]) -> None:

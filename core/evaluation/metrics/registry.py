@@ -70,7 +70,7 @@ class Metric:
         there = [value for value in values if value is not None]
         if not there:
             return None
-        if self.binary:
+        if self.binary and all(value[0] in (0.0, 1.0) for value in there):  # not the mean over several answers
             return statistics.proportion([value[0] for value in there])
         return statistics.interval(there, seed, self.aggregate)
 
