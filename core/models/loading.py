@@ -43,7 +43,7 @@ def load_generator(card: ModelCard, progress: Progress = lambda step, share: Non
 
         auto = transformers.AutoModelForSeq2SeqLM if card.task == "seq2seq" else transformers.AutoModelForCausalLM
         tokenizer = load_tokenizer(folder, card)
-        return _model(auto, folder, card, **_quantized(bits)), tokenizer
+        return _model(auto, folder, card, bits, **_quantized(bits)), tokenizer
 
 
 def load_classifier(card: ModelCard, progress: Progress = lambda step, share: None) -> tuple[Any, Any]:
@@ -176,11 +176,10 @@ def _dtype(card: ModelCard, where: str) -> Any:
     return getattr(torch, placement.dtype(card, where))
 
 
-def _model(auto: Any, folder: Path, card: ModelCard, **more: Any) -> Any:
+def _model(auto: Any, folder: Path, card: ModelCard, bits: int = 0, **more: Any) -> Any:
     """Weights are mapped from the file and go to their device one by one: no second copy in main memory."""
     _register(card)
-    # The estimate is of unquantized weights.
-    where = placement.device() if "quantization_config" in more else memory.place(card)
+    where = memory.place(card, bits=bits)
     dtype = _dtype(card, placement.device())
     model = auto.from_pretrained(folder, dtype=dtype, device_map=where, use_safetensors=True, **_LOCAL, **more)
     return model.eval()

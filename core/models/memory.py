@@ -49,7 +49,7 @@ def usage() -> Usage:
     return Usage(psutil.Process(os.getpid()).memory_info().rss, total - available, total, hardware.gpu_memory())
 
 
-def estimate(card: ModelCard, context: int = CONTEXT, rows: int = 1, where: str = "") -> Estimate:
+def estimate(card: ModelCard, context: int = CONTEXT, rows: int = 1, where: str = "", bits: int = 0) -> Estimate:
     """Memory the card's model needs on ``where`` (empty: where it would be put).
 
     Read from the weights' headers once they are here, else from the card's number of parameters.
@@ -57,12 +57,13 @@ def estimate(card: ModelCard, context: int = CONTEXT, rows: int = 1, where: str 
     Args:
         context: tokens of prompt and answer, at most as many as the model reads.
         rows: conversations answered in one batch.
+        bits: 4 or 8 where the model is quantised as it is loaded.
     """
     width = placement.BYTES[placement.dtype(card, where or placement.device())]
     folder = store.directory(card)
     config = weights.configuration(folder)
     found = weights.loaded(config, weights.tensors(folder))
-    size = sum(tensor.bytes_as(width) for tensor in found.values()) if found else card.parameters * width
+    size = weights.size(found, width, bits) if found else int(card.parameters * weights.PACKED.get(bits, width))
     positions = weights.first(config, "max_position_embeddings", "n_positions", default=context)
     return Estimate(size, _per_token(config, card, width) * min(context, positions) * rows)
 
@@ -95,20 +96,21 @@ def _everywhere() -> int:
     return sum(free(f"cuda:{index}") for index in range(torch.cuda.device_count())) + free("cpu")
 
 
-def place(card: ModelCard, freed: int = 0, context: int = CONTEXT, rows: int = 1) -> str:
+def place(card: ModelCard, freed: int = 0, context: int = CONTEXT, rows: int = 1, bits: int = 0) -> str:
     """Where the model fits, as transformers' ``device_map``: the device, or "auto" to spread it over several.
 
     Args:
         freed: bytes that a model in memory gives back before this one is loaded.
+        bits: 4 or 8 where it is quantised; such a model is not spread, it could not be trained.
 
     Raises:
         UserError: it does not fit; with what it needs and what is free.
     """
     where = placement.device()
-    needed, there = estimate(card, context, rows, where).total, free(where) + freed
+    needed, there = estimate(card, context, rows, where, bits).total, free(where) + freed
     if needed <= there:
         return where
-    if where == "cuda" and settings().device == "auto":
+    if where == "cuda" and settings().device == "auto" and not bits:
         there = _everywhere() + freed
         if needed <= there:
             return "auto"

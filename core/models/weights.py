@@ -7,6 +7,8 @@ from core import files
 from core.errors import UserError
 
 _STORED = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+PACKED = {4: 0.53, 8: 1.01}
+"""Bytes of a weight that bitsandbytes has quantised to so many bits, its scales included."""
 
 
 class Tensor(NamedTuple):
@@ -56,6 +58,25 @@ def loaded(config: dict[str, Any], found: dict[str, Tensor]) -> dict[str, Tensor
     """Those of a file's tensors that a loaded model keeps: not a tied head, nor tables that are computed."""
     tied = {"lm_head.weight"} if config.get("tie_word_embeddings") else set()
     return {name: tensor for name, tensor in found.items() if name not in tied and not name.endswith("inv_freq")}
+
+
+def size(found: dict[str, Tensor], width: int, bits: int = 0) -> int:
+    """Bytes of a model's tensors in memory: ``width`` for a weight; quantised, less for the matrices of its layers.
+
+    Args:
+        bits: 4 or 8; 0: not quantised.
+    """
+
+    def bytes_of(name: str, tensor: Tensor) -> float:
+        packed = bits and len(tensor.shape) == 2 and in_layer(name)
+        return tensor.elements * PACKED[bits] if packed else tensor.bytes_as(width)
+
+    return int(sum(bytes_of(name, tensor) for name, tensor in found.items()))
+
+
+def in_layer(name: str) -> bool:
+    """Whether a tensor belongs to one of the model's layers, which are numbered."""
+    return any(part.isdecimal() for part in name.split("."))
 
 
 def _weight_files(folder: Path) -> list[Path]:

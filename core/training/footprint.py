@@ -12,6 +12,7 @@ from core import hardware
 from core.models import cards, placement, store, weights
 from core.models.cards import ModelCard
 from core.models.weights import Tensor
+from core.training import methods
 from core.training.config import TrainConfig
 
 MIB = 2**20
@@ -24,8 +25,6 @@ passing results are made and freed again, and glibc's heap has no use for most o
 GRADIENT = 4
 OPTIMIZER = {"adamw": 8, "paged-adamw-8bit": 2, "adafactor": 1}
 """Bytes of state for each trained weight."""
-PACKED = {"qlora-4bit": 0.53, "qlora-8bit": 1.01}
-"""Bytes of a quantised weight, its scales included."""
 HALF = 2
 
 
@@ -107,12 +106,12 @@ def _width(config: TrainConfig) -> int:
 
 def _casts(config: TrainConfig, card: ModelCard, tensors: dict[str, Tensor], width: int, where: str) -> int:
     """Bytes of the weights' copies in bfloat16 that autocast keeps for the backward pass beside a float32 model."""
-    if width != HALF or config.method in PACKED or _full_width(config, card, where) == HALF:
+    if width != HALF or methods.bits(config) or _full_width(config, card, where) == HALF:
         return 0
     matrices = {name: tensor.elements for name, tensor in tensors.items() if len(tensor.shape) == 2}
     if not config.checkpointing:
         return HALF * sum(matrices.values())
-    blocks = sum(count for name, count in matrices.items() if _in_block(name))
+    blocks = sum(count for name, count in matrices.items() if weights.in_layer(name))
     return int(HALF * (sum(matrices.values()) - blocks + blocks / _layers(tensors)))
 
 
@@ -122,20 +121,10 @@ def _full_width(config: TrainConfig, card: ModelCard, where: str) -> int:
 
 
 def _base(config: TrainConfig, card: ModelCard, tensors: dict[str, Tensor], where: str) -> int:
-    full = _full_width(config, card, where)
+    full, bits = _full_width(config, card, where), methods.bits(config)
     if not store.is_ready(card):
-        return int(card.parameters * PACKED.get(config.method, full))
-    linear = {name for name, tensor in tensors.items() if _in_block(name) and len(tensor.shape) == 2}
-    packed = PACKED.get(config.method)
-    size = 0.0
-    for name, tensor in tensors.items():
-        size += tensor.elements * packed if packed and name in linear else tensor.bytes_as(full)
-    return int(size)
-
-
-def _in_block(name: str) -> bool:
-    """Whether a weight belongs to one of the model's layers, which are numbered."""
-    return any(part.isdecimal() for part in name.split("."))
+        return int(card.parameters * weights.PACKED.get(bits, full))
+    return weights.size(tensors, full, bits)
 
 
 def adapted(config: TrainConfig, tensors: dict[str, Tensor]) -> list[tuple[int, int]]:
@@ -145,7 +134,7 @@ def adapted(config: TrainConfig, tensors: dict[str, Tensor]) -> list[tuple[int, 
         (tensor.shape[0], tensor.shape[1])
         for name, tensor in tensors.items()
         if len(tensor.shape) == 2
-        and _in_block(name)
+        and weights.in_layer(name)
         and (not targets or any(name.endswith(f"{target}.weight") for target in targets))
     ]
 

@@ -150,6 +150,28 @@ def test_a_model_goes_where_it_fits(
             memory.place(card)
 
 
+@pytest.mark.parametrize(("bits", "free", "fits"), [(4, 4 * GB, True), (8, 4 * GB, False), (8, 6 * GB, True)])
+def test_a_quantised_model_needs_less_and_is_not_spread(
+    bits: int, free: int, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = big(monkeypatch, {"cuda:0": free, "cpu": 16 * GB})
+    if fits:
+        assert memory.place(card, bits=bits) == "cuda"
+    else:
+        with pytest.raises(UserError, match=r"Big needs 5\.\d GB of memory on cuda, and 4\.0 GB are free"):
+            memory.place(card, bits=bits)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_quantised_models_weights_are_estimated_as_they_are_once_loaded(bits: int, tmp_path: Path) -> None:
+    folder = checkpoints.causal(tmp_path / "m", "llama")
+    card = add_card("m", "generate", folder)
+    model, _ = loading.load_generator(card, bits=bits)
+    held = sum(p.nbytes for p in model.parameters())
+    assert held < sum(p.elements for p in weights.tensors(folder).values()) * 4 * 0.9
+    assert memory.estimate(card, bits=bits).weights == pytest.approx(held, rel=0.05)
+
+
 def test_memory_that_the_old_model_gives_back_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     card = big(monkeypatch, {"cpu": 8 * GB})
     with pytest.raises(UserError):
@@ -157,8 +179,9 @@ def test_memory_that_the_old_model_gives_back_counts(monkeypatch: pytest.MonkeyP
     assert memory.place(card, freed=4 * GB) == "cpu"
 
 
+@pytest.mark.parametrize("bits", [0, 4])
 def test_a_model_that_does_not_fit_is_refused_before_it_is_loaded(
-    tiny_card: ModelCard, monkeypatch: pytest.MonkeyPatch
+    bits: int, tiny_card: ModelCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def loaded(*_: Any, **__: Any) -> None:
         raise AssertionError("it was loaded all the same")
@@ -168,7 +191,7 @@ def test_a_model_that_does_not_fit_is_refused_before_it_is_loaded(
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", loaded)
     monkeypatch.setattr(hardware, "memory", lambda: (10**6, GB))
     with pytest.raises(UserError, match=r"needs .* GB of memory"):
-        loading.load_generator(tiny_card)
+        loading.load_generator(tiny_card, bits=bits)
 
 
 def test_on_a_gpu_weights_are_bfloat16_where_it_computes_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
