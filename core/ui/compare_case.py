@@ -46,7 +46,7 @@ def references(row: Mapping[str, Any]) -> None:
 
 def said(text: str) -> None:
     """Somebody's text as it stands: nothing in it is rendered."""
-    st.html(f'<div class="source">{html.escape(text) or "…"}</div>')
+    st.html(f'<div class="source">{html.escape(text.strip()) or "…"}</div>')
 
 
 def answers(experiment: Mapping[str, Any], place: int, metric: str, names: Sequence[str], marked: bool) -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.evaluation import grid, rows
 from core.ui import compare_arms, compare_case, components
-from core.ui.compare_rows_view import measures
+from core.ui.compare_rows_view import measures, open_row
 from core.ui.i18n import t
 
 PAGE = 3  # cases at once
@@ -76,6 +76,5 @@ def _case(experiment: dict[str, Any], metric: str, case: rows.Case) -> None:
             key=f"gallery_open_{case.row}_{case.a}_{case.b}",
         )
     if opened:
-        st.query_params.update(tab="rows", row=str(case.row + 1))
-        st.rerun(scope="app")
+        open_row(experiment["id"], case.row + 1)
     compare_case.show(experiment, case.row, metric, (case.a, case.b))

@@ -43,6 +43,13 @@ def detail(experiment: dict[str, Any], report: dict[str, Any], number: int) -> N
     _one(experiment, number, report["primary"])
 
 
+def open_row(experiment_id: str, number: int) -> None:
+    """Go to a row, counted from 1, among all rows: what was looked for before might not show it."""
+    st.session_state[f"rows_effect_{experiment_id}"], st.session_state[f"rows_words_{experiment_id}"] = ALL, ""
+    st.query_params.update(tab="rows", row=str(number))
+    st.rerun(scope="app")
+
+
 def measures(report: dict[str, Any]) -> list[str]:
     """The metrics by which a row can be better or worse, the one that stands for the others first."""
     names = [name for name in report["metrics"] if scoring.metrics()[name].better]
@@ -77,11 +84,11 @@ def _filter(key: str, counted: dict[str, int]) -> tuple[str, str]:
     """The effect and the words that are looked for."""
     labels = {ALL: t("rows.all", n=sum(counted.values()))}
     labels |= {name: f"{SIGNS[name]} {t(f'rows.{name}')} ({n})" for name, n in counted.items()}
+    st.session_state.setdefault(f"rows_effect_{key}", ALL)  # no default: open_row may have set it
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     wanted = left.segmented_control(
         t("rows.effect"),
         list(labels),
-        default=ALL,
         required=True,
         wrap=True,
         format_func=labels.__getitem__,

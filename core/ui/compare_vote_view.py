@@ -38,20 +38,8 @@ def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
     _progress(experiment, poll, len(ballots), len(ballots) - len(left))
     if left:
         _ballot(experiment, poll, left[0])
-    if cast:
-        st.button(
-            t("vote.undo"),
-            type="tertiary",
-            icon=":material/undo:",
-            shortcut=BACK_KEY,
-            key="vote_undo",
-            on_click=votes.undo,
-            args=(experiments.folder(experiment["id"]), poll),
-        )
-        if not left or st.toggle(
-            t("vote.result"), help=t("vote.result_help"), key=f"vote_result_{poll.a}_{poll.b}_{poll.voter}"
-        ):
-            _outcome(experiment, report, poll, cast, labels)
+    if cast and (_after(experiment, poll, bool(left)) or not left):
+        _outcome(experiment, report, poll, cast, labels)
 
 
 def _poll(labels: Mapping[str, str]) -> Poll:
@@ -109,6 +97,22 @@ def _ballot(experiment: dict[str, Any], poll: Poll, ballot: Ballot) -> None:
             compare_case.said(passage["text"])
 
 
+def _after(experiment: dict[str, Any], poll: Poll, blind: bool) -> bool:
+    """The way back, and whether the result is asked for while it is still a blind vote."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            t("vote.undo"),
+            type="tertiary",
+            icon=":material/undo:",
+            shortcut=BACK_KEY,
+            key="vote_undo",
+            on_click=votes.undo,
+            args=(experiments.folder(experiment["id"]), poll),
+        )
+        key = f"vote_result_{poll.a}_{poll.b}_{poll.voter}"  # of another vote it is not shown without being asked for
+        return blind and st.toggle(t("vote.result"), help=t("vote.result_help"), key=key)
+
+
 def _outcome(
     experiment: dict[str, Any], report: dict[str, Any], poll: Poll, cast: dict[int, str], labels: Mapping[str, str]
 ) -> None:
@@ -120,15 +124,18 @@ def _outcome(
     a, b = components.plain(labels[poll.a]), components.plain(labels[poll.b])
     left, middle, right = st.columns(3)
     with left.container(border=True):
-        st.metric(t("vote.wins", b=b), _share(found["wins"]), help=t("vote.wins_help"))
+        st.metric(t("vote.wins"), _share(found["wins"]), help=t("vote.wins_help"))
+        st.caption(_interval(found["wins"]))
         st.caption(t("vote.counts", a=a, b=b, **{f"n_{kind}": found[kind] for kind in (A, B, SAME, BAD)}))
     with middle.container(border=True):
-        st.metric(t("vote.p"), "–" if found["p"] is None else f"{found['p']:.3f}", help=t("vote.p_help"))
+        p = "–" if found["p"] is None else f"{found['p']:.3f}" if found["p"] >= 0.001 else "< 0.001"
+        st.metric(t("vote.p"), p, help=t("vote.p_help"))
         st.caption(_verdict(found, a, b))
     with right.container(border=True):
         name = t(f"metrics.{metric}.label")
         kappa = "–" if found["kappa"] is None else f"{found['kappa']:.2f}"
         st.metric(t("vote.agreement", metric=name), _share(found["agreement"]), help=t("vote.agreement_help"))
+        st.caption(_interval(found["agreement"]))
         st.caption(t("vote.kappa", kappa=kappa))
     st.download_button(
         t("vote.csv"),
@@ -142,7 +149,11 @@ def _outcome(
 
 
 def _share(found: Mapping[str, float] | None) -> str:
-    return f"{found['mean']:.0%} [{found['low']:.0%}, {found['high']:.0%}] n = {found['n']}" if found else "–"
+    return f"{found['mean']:.0%}" if found else "–"
+
+
+def _interval(found: Mapping[str, float] | None) -> str:
+    return t("vote.interval", low=f"{found['low']:.0%}", high=f"{found['high']:.0%}", n=found["n"]) if found else ""
 
 
 def _verdict(found: Mapping[str, Any], a: str, b: str) -> str:
