@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.models import IMPORTING, cards, loading, placement, store
+from core.models.kept import Kept
 from core.rag import vector_cache
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ KEEP = 200  # batches between two writes to the cache: about ten seconds of work
 _LOCK = threading.Lock()
 
 
-@lru_cache(maxsize=1)
+@Kept
 def _embedder(name: str) -> Any:
     model = loading.load_embedder(cards.card(name))
     return _in_bfloat16(model) if model.device.type == "cpu" and placement.multiplies_bfloat16("cpu") else model
@@ -52,6 +53,17 @@ def _in_bfloat16(model: Any) -> Any:
 
     fast = copy.deepcopy(model).bfloat16()
     return fast if float((run(model) * run(fast)).sum(1).min()) >= COSINE else model
+
+
+def held() -> int:
+    """Bytes that the embedder in memory takes; 0: there is none."""
+    return _embedder.bytes
+
+
+def unload() -> None:
+    """Give the embedder's memory back, after the batch it is at; it is loaded again when it is next needed."""
+    with _LOCK:
+        _embedder.cache_clear()
 
 
 @lru_cache(maxsize=2)

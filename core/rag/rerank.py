@@ -1,12 +1,12 @@
 """The last stage: the best few candidates, looked at once more and more closely."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from threading import Lock
 from typing import Any
 
 from core.models import cards, loading, store
 from core.models.cards import ModelCard
+from core.models.kept import Kept
 from core.rag.chunks import sentences
 from core.rag.lexical import Lexical, asked, terms
 
@@ -18,9 +18,20 @@ def card() -> ModelCard | None:
     return next((c for c in cards.catalog().values() if c.task == "rerank" and store.is_ready(c)), None)
 
 
-@lru_cache(maxsize=1)
+@Kept
 def _reranker(name: str) -> Any:
     return loading.load_reranker(cards.card(name))
+
+
+def held() -> int:
+    """Bytes that the cross-encoder in memory takes; 0: there is none."""
+    return _reranker.bytes
+
+
+def unload() -> None:
+    """Give its memory back, after the question it is at; it is loaded again when it is next needed."""
+    with _LOCK:
+        _reranker.cache_clear()
 
 
 def by_model(name: str, query: str, texts: Sequence[str]) -> list[float]:

@@ -19,7 +19,7 @@ class Estimate:
     Attributes:
         memory: what the run needs.
         device: where.
-        free: bytes free there now, and ``held``: bytes more once the app's own model is unloaded.
+        free: bytes free there now, and ``held``: bytes more once the app's own models are unloaded.
         proposal: settings that make it fit at the same effective batch; empty where it fits, or nothing helps.
         steps, seconds: of the whole run; seconds 0 where nothing is known of this machine yet.
     """
@@ -39,7 +39,7 @@ class Estimate:
 
     @property
     def fits_unloaded(self) -> bool:
-        """Whether it fits once the app has unloaded its model."""
+        """Whether it fits once the app has unloaded its models."""
         return self.memory.total <= self.free + self.held
 
     def as_dict(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def estimate(config: TrainConfig, rows: Rows | None = None, held: int = 0) -> Es
     Args:
         config: resolved, where ``rows`` are given.
         rows: of its data; None: they are read and tokenised (a sample of them).
-        held: bytes the app's own model takes on the device (:meth:`core.generation.engine.Engine.loaded`).
+        held: bytes that models the app itself has loaded take on the device.
 
     Raises:
         UserError: no such model or data set.

@@ -33,13 +33,7 @@ def _estimate(config: TrainConfig) -> Estimate:
     counted = configs.make(config.model_dump(include=_COUNTED))
     resolved, rows = _rows(configs.spell(counted), version)
     found = {name: getattr(resolved, name) for name in ("model", "task", "target_modules")}
-    return estimates.estimate(config.model_copy(update=found), rows, held())
-
-
-def held() -> int:
-    """Bytes of the model that the app itself has in memory."""
-    loaded = resources.engine().loaded()
-    return loaded.memory if loaded else 0
+    return estimates.estimate(config.model_copy(update=found), rows, resources.held())
 
 
 def minutes(config: TrainConfig) -> int:
@@ -81,7 +75,7 @@ def _verdict(told: Estimate) -> None:
     else:
         st.error(t("form.too_large"), icon=":material/error:")
     if told.held and not told.fits and st.button(t("models.unload"), icon=":material/eject:", key="train_unload"):
-        resources.engine().unload().wait()
+        resources.unload()
         st.rerun()
 
 

@@ -12,7 +12,7 @@ from core.generation import check
 from core.generation.engine import Engine
 from core.models import cards, loading, store
 from core.models.cards import ModelCard
-from core.rag import embedding
+from core.rag import embedding, rerank
 
 
 @st.cache_resource(show_spinner=False)
@@ -35,6 +35,19 @@ def warm() -> None:
             logging.getLogger("yuan").exception("Warming up failed")
 
     threading.Thread(target=load, daemon=True, name="warm-up").start()
+
+
+def held() -> int:
+    """Bytes of all models that the app itself has in memory: the one that answers, and those that search."""
+    loaded = engine().loaded()
+    return (loaded.memory if loaded else 0) + embedding.held() + rerank.held()
+
+
+def unload() -> None:
+    """Give their memory back, after what they are at; each is loaded again when it is next needed."""
+    engine().unload().wait()
+    embedding.unload()
+    rerank.unload()
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

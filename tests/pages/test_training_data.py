@@ -10,9 +10,10 @@ from streamlit.testing.v1 import AppTest
 from core import charts
 from core.models import memory
 from core.models.cards import ModelCard
+from core.rag import embedding
 from core.training import config, runs
 from core.training.data import datasets, preview
-from core.ui import data_view, new_run_view
+from core.ui import data_view, new_run_view, resources
 from tests.pages.test_pages import opened, server_that_has_been_visited  # noqa: F401
 
 PHI = "dialogue-summary-phi2"
@@ -63,7 +64,7 @@ def test_what_does_not_fit_is_told_with_settings_that_do(tiny_card: ModelCard, m
     shown = config.parse(app.code[1].value.encode(), "shown").resolved()
     one = footprint.need(shown.model_copy(update={"batch_size": 1})).total
     monkeypatch.setattr(memory, "free", lambda where: one)
-    monkeypatch.setattr("core.ui.estimate_view.held", lambda: 0)  # whatever an earlier test had the engine load
+    monkeypatch.setattr("core.ui.resources.held", lambda: 0)  # whatever an earlier test had the engine load
     expected = estimate.estimate(shown)
     app.run()
     assert expected.proposal and app.warning
@@ -71,6 +72,21 @@ def test_what_does_not_fit_is_told_with_settings_that_do(tiny_card: ModelCard, m
     after = config.parse(app.code[1].value.encode(), "shown")
     assert {name: getattr(after, name) for name in expected.proposal} == expected.proposal
     assert after.batch_size * after.accumulation == 16 and not app.warning
+
+
+def test_models_that_the_app_holds_are_unloaded_with_one_click(
+    tiny_card: ModelCard, tiny_embedder: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = resources.engine()
+    engine.load("tiny").result()
+    embedding.embed(["warm"], "query")
+    answers = engine.loaded().memory
+    assert resources.held() == answers + embedding.held() > answers > 0
+    monkeypatch.setattr(memory, "free", lambda where: 10**6)
+    app = opened("finetune")
+    app.button(key="train_unload").click().run()
+    assert resources.held() == 0
+    assert "train_unload" not in {button.key for button in app.button}
 
 
 def test_the_first_visitor_has_one_button(tiny_card: ModelCard, monkeypatch: pytest.MonkeyPatch) -> None:
