@@ -35,6 +35,7 @@ def compare(
     seed: Annotated[int, typer.Option(help="Of few-shot examples, resampling and drawn answers.")] = 0,
     temperature: Annotated[float, typer.Option(min=0, max=2, help="0: greedy; above, answers are drawn.")] = 0.0,
     repeats: Annotated[int, typer.Option(min=1, max=20, help="Drawn answers of each row and arm.")] = 3,
+    forgetting: Annotated[bool, typer.Option(help="Also ask adapters and base model general questions.")] = False,
     resume: Annotated[str, typer.Option(help="Go on with this experiment instead of starting one.")] = "",
     out: Annotated[Path | None, typer.Option(help="Also write figures, answers and a report into this folder.")] = None,
     as_json: Json = False,
@@ -53,7 +54,7 @@ def compare(
         uses = [_SWITCHES[word] for word in rag.split(",")]
         tokens = tokenizer.name.lower()
         how: dict[str, Any] = {"limit": limit, "top_k": top_k, "model": model, "tokenizer": tokens, "seed": seed}
-        how |= {"temperature": temperature, "repeats": repeats}
+        how |= {"temperature": temperature, "repeats": repeats, "forgetting": forgetting}
         plan = Plan(dataset, models.split(","), kb, uses, strategy.split(","), **how)
         experiment_id = experiments.start(plan, count)
     note(f"Experiment {experiment_id}")
@@ -90,7 +91,7 @@ def _text(report: dict[str, Any]) -> str:
         parts.append(table(told, columns))
     if report["retrieved"] is not None:
         parts.append(f"Passages were found for {report['retrieved']} of {report['rows']} rows.")
-    parts += [*_stability(report), *_too_long(report)]
+    parts += [*_stability(report), *_forgetting(report), *_too_long(report)]
     if met := report["overlap"]:
         lines = [f"  row {one['row'] + 1} in {one['adapter'] or one['source']}: {one['text']}" for one in met]
         parts.append("\n".join(["Test rows that were met before, in training rows or the knowledge base:", *lines]))
@@ -107,6 +108,19 @@ def _stability(report: dict[str, Any]) -> list[str]:
         line = {"arm": name, f"{metric} by seed": means, "sd": f"{of['sd']:.3f}", "same answer": f"{one['same']:.0%}"}
         lines.append(line)
     return [table(lines, list(lines[0]))]
+
+
+def _forgetting(report: dict[str, Any]) -> list[str]:
+    lines = [
+        {
+            "general questions": f"{one['b']} against {one['a']}",
+            **one,
+            "delta": _shown(one, "delta"),
+            "p_holm": f"{one['p_holm']:.4f}",
+        }
+        for one in (report["forgetting"] or {"contrasts": []})["contrasts"]
+    ]
+    return [table(lines, ["general questions", "metric", "delta", "p_holm", "verdict"])] if lines else []
 
 
 def _too_long(report: dict[str, Any]) -> list[str]:

@@ -44,6 +44,7 @@ LIGHT_MODULES = [
     "core.models.own",
     "core.generation.prompts",
     "core.generation.engine",
+    "core.generation.likelihood",
     "core.generation.check",
     "core.generation.chats",
     "core.generation.strategies",
@@ -71,7 +72,9 @@ LIGHT_MODULES = [
     "core.cli_compare",
     "core.evaluation.experiments",
     "core.evaluation.export",
+    "core.evaluation.forgetting",
     "core.evaluation.freezing",
+    "core.evaluation.lengths",
     "core.evaluation.metrics",
     "core.evaluation.overlap",
     "core.evaluation.questions",
@@ -79,6 +82,7 @@ LIGHT_MODULES = [
     "core.evaluation.retrieval",
     "core.evaluation.sweep",
     "core.evaluation.sweep_worker",
+    "core.evaluation.stability",
     "core.evaluation.statistics",
 ]
 

@@ -2,14 +2,15 @@
 
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from core import files, jobs, queue
 from core.errors import UserError
-from core.evaluation import freezing, grid, stability
+from core.evaluation import forgetting, freezing, grid, stability
 from core.evaluation.freezing import Plan
 from core.settings import settings
 
@@ -27,7 +28,8 @@ def start(plan: Plan, progress: Callable[[int, int], None] | None = None) -> str
     experiment_id = files.new_id(Path(plan.dataset).stem)
     folder = settings().experiments_dir / experiment_id
     files.write_json(folder / "inputs.json", inputs)
-    total = len(inputs["rows"]) * len(inputs["arms"]) * len(stability.seeds(inputs))
+    parts = [inputs, *([forgetting.inputs(inputs)] if inputs["general"] else [])]
+    total = sum(len(part["rows"]) * len(part["arms"]) * len(stability.seeds(part)) for part in parts)
     queue.submit(WORKER, folder, done=0, total=total)
     return experiment_id
 
@@ -60,27 +62,40 @@ def listing() -> list[Experiment]:
 def summary(experiment_id: str) -> Experiment:
     """{"id", "dataset", "model", "kb", "arms", "count", **the job's state}."""
     where = folder(experiment_id)
-    inputs = files.read_json(where / "inputs.json")
-    count = len(inputs.pop("rows"))
-    return {"id": experiment_id, **inputs, "count": count, **jobs.state(where)}
+    inputs = where / "inputs.json"
+    return {"id": experiment_id, **_about(inputs, inputs.stat().st_mtime_ns), **jobs.state(where)}
+
+
+@lru_cache(maxsize=256)
+def _about(path: Path, changed: int) -> dict[str, Any]:
+    """The inputs with the "count" of their rows instead of these, which are megabytes: they never change."""
+    inputs = files.read_json(path)
+    return {**{part: value for part, value in inputs.items() if part != "rows"}, "count": len(inputs["rows"])}
 
 
 def show(experiment_id: str) -> Experiment:
     """The summary with ``answers``: one row per input with its reference and, per arm, text, scores and seconds.
 
-    Of an arm that answers with several seeds, see :func:`core.evaluation.stability.together`, once all are there.
+    Of an arm that answers with several seeds, see :func:`core.evaluation.stability.together`, once all are there. The
+    questions of the forgetting check are "general", where it was asked for.
     """
     where = folder(experiment_id)
     inputs = files.read_json(where / "inputs.json")
+    answers = _answered(inputs["rows"], where / "answers.jsonl", len(stability.seeds(inputs)))
+    general = _answered(inputs.get("general", ()), where / "general.jsonl", 1)
+    return {**summary(experiment_id), "answers": answers, "general": general}
+
+
+def _answered(rows: Sequence[dict[str, Any]], path: Path, seeds: int) -> list[dict[str, Any]]:
+    """Rows with what a file has of each arm, where all seeds are there."""
     lines: defaultdict[tuple[int, str], list[dict[str, Any]]] = defaultdict(list)
-    for line in files.read_jsonl(where / "answers.jsonl"):
+    for line in files.read_jsonl(path):
         lines[line["row"], line["arm"]].append(line)
-    count, answers = len(stability.seeds(inputs)), defaultdict[int, dict[str, Any]](dict)
+    answers: defaultdict[int, dict[str, Any]] = defaultdict(dict)
     for (row, arm), found in lines.items():
-        if len(found) == count:
+        if len(found) == seeds:
             answers[row][arm] = stability.together(sorted(found, key=lambda line: line.get("seed", 0)))
-    rows = [{**row, "answers": answers[number]} for number, row in enumerate(inputs["rows"])]
-    return {**summary(experiment_id), "answers": rows}
+    return [{**row, "answers": answers[number]} for number, row in enumerate(rows)]
 
 
 def stop(experiment_id: str) -> None:

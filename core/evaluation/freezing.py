@@ -14,7 +14,7 @@ from typing import Any
 
 from core.duplicates import similarity
 from core.errors import UserError
-from core.evaluation import lengths, overlap
+from core.evaluation import forgetting, lengths, overlap
 from core.evaluation.grid import Arm, condition
 from core.evaluation.lengths import Lengths
 from core.evaluation.metrics import class_names, expected
@@ -52,6 +52,8 @@ class Plan:
         seed: of the few-shot examples, of the resampling, and the first one of sampled answers.
         temperature: 0: greedy answers, which repeat exactly; above it they are drawn.
         repeats: drawn answers of each row, with as many seeds; greedy there is one.
+        forgetting: whether each adapter and the base model are also asked general questions
+            (:mod:`core.evaluation.forgetting`).
     """
 
     dataset: str
@@ -66,6 +68,7 @@ class Plan:
     seed: int = 0
     temperature: float = 0.0
     repeats: int = 3
+    forgetting: bool = False
 
 
 def freeze(plan: Plan, progress: Progress | None = None) -> dict[str, Any]:
@@ -81,6 +84,7 @@ def freeze(plan: Plan, progress: Progress | None = None) -> dict[str, Any]:
     arms = _arms(plan, list(chosen))
     if not arms:
         raise UserError("There is nothing to compare.", "Choose at least one model.")
+    general = forgetting.freeze(arms) if plan.forgetting else []
     data = datasets.load(plan.dataset)
     asked = data.questions()[: plan.limit or None]
     with_kb = any(plan.rag)
@@ -106,6 +110,7 @@ def freeze(plan: Plan, progress: Progress | None = None) -> dict[str, Any]:
         "seed": plan.seed,
         "temperature": plan.temperature,
         "repeats": plan.repeats,
+        "forgetting": plan.forgetting,
         "tokenizer": plan.tokenizer,
         "embedder": _embedder(rows, plan.kb if with_kb else ""),
         "strategies": {name: {"version": one.version, **asdict(one)} for name, one in chosen.items()},
@@ -115,6 +120,7 @@ def freeze(plan: Plan, progress: Progress | None = None) -> dict[str, Any]:
         "overlap_unknown": unknown,
         "arms": arms,
         "rows": rows,
+        "general": general,
     }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core import files, jobs
-from core.evaluation import grid, scoring, stability, statistics
+from core.evaluation import forgetting, grid, scoring, stability, statistics
 from core.evaluation.lengths import TOO_LONG
 from core.evaluation.metrics import Metric
 from core.evaluation.metrics.cases import CLASS
@@ -34,10 +34,10 @@ def results(experiment: Mapping[str, Any], tokenizer: str = "") -> dict[str, Any
         "n"}}, "seconds": mean per answer}], "contrasts": [{"a", "b", "metric", "delta": b - a, "low", "high", "p",
         "p_holm": adjusted over the contrasts of its metric, "n", "helped", "hurt", "unchanged", "verdict"}],
         "interactions": [{"adapter", "strategy", "cells", "metric", "delta", …}], "confusion": {arm: {"labels",
-        "counts"}}, "stability" (:func:`core.evaluation.stability.results`), "too_long": {arm: numbers of the rows, from
-        0, whose prompt did not fit into the model and which count as wrong}, "retrieved": rows for which passages were
-        found (None: no knowledge base), "overlap", "overlap_unknown", "about": what it was made of, "command": repeats
-        it}; scores by the metric's name.
+        "counts"}}, "stability" and "forgetting" (``results`` of those modules), "too_long":
+        {arm: numbers of the rows, from 0, whose prompt did not fit into the model and which count as wrong},
+        "retrieved": rows for which passages were found (None: no knowledge base), "overlap", "overlap_unknown",
+        "about": what it was made of, "command": repeats it}; scores by the metric's name.
     """
     arms = experiment["arms"]
     names = [grid.name(arm) for arm in arms]
@@ -69,11 +69,12 @@ def results(experiment: Mapping[str, Any], tokenizer: str = "") -> dict[str, Any
             for arm, name in zip(arms, names, strict=True)
         ],
         "contrasts": [
-            one for metric, of in there.items() for one in _contrasts(known[metric], of, grid.pairs(arms), seed)
+            one for metric, of in there.items() for one in known[metric].contrasts(dict(of), grid.pairs(arms), seed)
         ],
         "interactions": [one for square in grid.squares(arms) for one in _interactions(square, known, there, seed)],
         "confusion": {name: found for name in names if (found := _confusion(complete, name))},
         "stability": stability.results(experiment, complete, measured, known),
+        "forgetting": forgetting.results(experiment),
         "too_long": {name: numbers for name in names if (numbers := _too_long(experiment["answers"], name))},
         "retrieved": sum(bool(row.get("passages")) for row in complete) if any(arm["rag"] for arm in arms) else None,
         "overlap": experiment.get("overlap", []),
@@ -89,8 +90,8 @@ def kept(folder: Path, experiment: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         folder: of the experiment.
     """
-    found: dict[str, Any] | None = files.read_json(folder / KEPT) if experiment["status"] == jobs.FINISHED else None
-    return found or results(experiment)
+    found: dict[str, Any] = files.read_json(folder / KEPT, {}) if experiment["status"] == jobs.FINISHED else {}
+    return found if "forgetting" in found else results(experiment)  # else an earlier version reckoned less
 
 
 def command(experiment: Mapping[str, Any]) -> str:
@@ -111,6 +112,7 @@ def command(experiment: Mapping[str, Any]) -> str:
         "model": experiment.get("model", ""),
     }
     options = [f"--{name} {shlex.quote(value)}" for name, value in said.items() if value]
+    options += ["--forgetting"] if experiment.get("forgetting") else []
     return " ".join(["python -m core compare", *options])
 
 
@@ -138,12 +140,6 @@ def _mean(values: Sequence[float]) -> float | None:
 def _scores(known: Mapping[str, Metric], values: Mapping[str, Values], arm: str, seed: int) -> dict[str, Any]:
     found = {metric: known[metric].summary(of[arm], seed) for metric, of in values.items()}
     return {metric: score for metric, score in found.items() if score}
-
-
-def _contrasts(metric: Metric, values: Values, pairs: Sequence[tuple[str, str]], seed: int) -> list[dict[str, Any]]:
-    found = metric.contrasts(dict(values), pairs, seed)
-    renamed = ({"p_holm" if part == "p_adjusted" else part: value for part, value in one.items()} for one in found)
-    return [{"metric": metric.name, **one} for one in renamed]
 
 
 def _interactions(

@@ -11,7 +11,7 @@ from typing import Any
 
 from core import files, jobs, queue
 from core.errors import UserError
-from core.evaluation import experiments, freezing, grid, lengths, scoring, stability
+from core.evaluation import experiments, forgetting, freezing, grid, lengths, scoring, stability
 from core.evaluation.grid import Arm
 from core.evaluation.lengths import TOO_LONG, Lengths
 from core.evaluation.results import KEPT, results
@@ -66,31 +66,49 @@ def run(folder: Path, inputs: dict[str, Any]) -> None:
     """
     for arm in inputs["arms"]:
         _check_weights(arm)
-    card = cards.card(inputs["model"])
-    store.prepare(card)
-    fit = lengths.of(card, inputs["rows"])
-    assert fit, "the model was just prepared"
-    first = stability.seeds(inputs)[0]
-    done = {(line["row"], line["arm"], line.get("seed", first)) for line in files.read_jsonl(folder / "answers.jsonl")}
-    plan, too_long = batches(inputs, fit)
-    for ask in too_long:
-        if ask.key not in done:
-            files.append_jsonl(folder / "answers.jsonl", line(inputs, ask, Answer(finish=TOO_LONG)))
-            done.add(ask.key)
-    left = [(place, batch) for place, batch in enumerate(plan) if any(ask.key not in done for ask in batch)]
+    store.prepare(cards.card(inputs["model"]))
+    parts = [Part(folder / "answers.jsonl", inputs)]
+    if inputs.get("general"):
+        parts.append(Part(folder / "general.jsonl", forgetting.inputs(inputs)))
+    left = [(part, place, batch) for part in parts for place, batch in part.left()]
     engine, began = Engine(), time.time()
-    efforts = [sum(ask.effort for ask in batch) for _, batch in left]
-    for number, (place, batch) in enumerate(left):
+    efforts = [sum(ask.effort for ask in batch) for _, _, batch in left]
+    for number, (part, place, batch) in enumerate(left):
         requests = [_request(ask) for ask in batch]
-        generation = engine.submit(inputs["model"], requests, _options(inputs, place, batch[0]))
-        answers = _finish(folder, generation)
-        for ask, answer, expected in zip(batch, answers, _likelihoods(engine, inputs, batch), strict=True):
-            if ask.key not in done:
-                files.append_jsonl(folder / "answers.jsonl", line(inputs, ask, answer, expected))
-                done.add(ask.key)
-        elapsed = time.time() - began
+        generation = engine.submit(inputs["model"], requests, _options(part.inputs, place, batch[0]))
+        part.keep(batch, _finish(folder, generation), _likelihoods(engine, part.inputs, batch))
+        elapsed, done = time.time() - began, sum(len(part.done) for part in parts)
         eta = elapsed / sum(efforts[: number + 1]) * sum(efforts[number + 1 :])
-        jobs.update(folder, stage="write", done=len(done), elapsed=round(elapsed, 1), eta=round(eta, 1))
+        jobs.update(folder, stage="write", done=done, elapsed=round(elapsed, 1), eta=round(eta, 1))
+
+
+class Part:
+    """The rows and arms whose answers are kept in one file.
+
+    Attributes:
+        plan: all batches, whether they are answered or not.
+        done: keys of what is answered.
+    """
+
+    def __init__(self, path: Path, inputs: dict[str, Any]) -> None:
+        self.path, self.inputs = path, inputs
+        fit = lengths.of(cards.card(inputs["model"]), inputs["rows"])
+        assert fit, "the model is on disk"
+        first = stability.seeds(inputs)[0]
+        self.done = {(line["row"], line["arm"], line.get("seed", first)) for line in files.read_jsonl(path)}
+        self.plan, too_long = batches(inputs, fit)
+        self.keep(too_long, [Answer(finish=TOO_LONG)] * len(too_long), [None] * len(too_long))
+
+    def left(self) -> list[tuple[int, list[Ask]]]:
+        """Batches with something to ask in them, and their places."""
+        return [(n, batch) for n, batch in enumerate(self.plan) if any(ask.key not in self.done for ask in batch)]
+
+    def keep(self, asks: Sequence[Ask], answers: Sequence[Answer], expected: Sequence[Sequence[float] | None]) -> None:
+        """Write down the answers that are not there yet."""
+        for ask, answer, likely in zip(asks, answers, expected, strict=True):
+            if ask.key not in self.done:
+                files.append_jsonl(self.path, line(self.inputs, ask, answer, likely))
+                self.done.add(ask.key)
 
 
 def batches(inputs: dict[str, Any], fit: Lengths) -> tuple[list[list[Ask]], list[Ask]]:

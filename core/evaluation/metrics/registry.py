@@ -77,8 +77,13 @@ class Metric:
     def contrasts(
         self, values: dict[str, Sequence[Parts | None]], pairs: Sequence[tuple[str, str]], seed: int = 0
     ) -> list[dict[str, Any]]:
-        """:func:`core.evaluation.statistics.contrasts` of arms by name, as this metric counts."""
-        return statistics.contrasts(values, pairs, seed, self.aggregate, self.tie, self.better != "lower")
+        """:func:`core.evaluation.statistics.contrasts` of arms by name, as this metric counts.
+
+        Returns:
+            The same, with the metric's name, and p adjusted over these contrasts as "p_holm".
+        """
+        found = statistics.contrasts(values, pairs, seed, self.aggregate, self.tie, self.better != "lower")
+        return [{"metric": self.name, "p_holm": one.pop("p_adjusted"), **one} for one in found]
 
 
 def registry(tokenizer: str = CHARACTER) -> dict[str, Metric]:

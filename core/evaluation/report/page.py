@@ -10,8 +10,8 @@ from typing import Any
 
 from core import comparison_charts
 from core.evaluation import scoring
-from core.evaluation.report import rows
-from core.evaluation.report.words import LANGUAGES, both, chip, color, label, text
+from core.evaluation.report import checks, rows
+from core.evaluation.report.words import LANGUAGES, both, chip, color, figure, label, section, text
 
 INK = "#111827"
 
@@ -33,6 +33,8 @@ def page(experiment: Mapping[str, Any], results: Mapping[str, Any], language: st
         _contrasts(results),
         _interactions(results),
         _trust(results),
+        checks.forgetting(results),
+        checks.stability(results),
         *(rows.gallery(experiment, results, factor) for factor in ("rag", "adapter", "strategy")),
         rows.table(experiment, results),
         _measures(results),
@@ -46,10 +48,6 @@ def page(experiment: Mapping[str, Any], results: Mapping[str, Any], language: st
         f'<script>{get_plotlyjs()}</script></head><body class="{language}"><main>{"".join(parts)}</main>'
         f"<script>{_SCRIPT}</script></body></html>\n"
     )
-
-
-def _section(heading: str, *parts: str) -> str:
-    return f"<section><h2>{heading}</h2>{''.join(parts)}</section>" if any(parts) else ""
 
 
 def _chart(figures: Mapping[str, dict[str, Any]]) -> str:
@@ -71,18 +69,12 @@ def _overview(results: Mapping[str, Any]) -> str:
     head = "".join(f"<th>{chip(arm)}</th>" for arm in arms)
     lines = [
         f"<tr><th>{both(f'metrics.{name}.label')}</th>"
-        + "".join(f"<td>{_figure(arm['scores'].get(name), 'mean', '.3f')}</td>" for arm in arms)
+        + "".join(f"<td>{figure(arm['scores'].get(name), 'mean', '.3f')}</td>" for arm in arms)
         + "</tr>"
         for name in results["metrics"]
     ]
     table = f'<div class="wide"><table><tr><th></th>{head}</tr>{"".join(lines)}</table></div>'
-    return _section(both("report.overview"), _chart(figures), table)
-
-
-def _figure(found: Mapping[str, Any] | None, name: str, shape: str) -> str:
-    if not found:
-        return "–"
-    return f"{found[name]:{shape}} <small>[{found['low']:{shape}}, {found['high']:{shape}}] n = {found['n']}</small>"
+    return section(both("report.overview"), _chart(figures), table)
 
 
 def _contrasts(results: Mapping[str, Any]) -> str:
@@ -101,12 +93,12 @@ def _contrasts(results: Mapping[str, Any]) -> str:
         figures[one] = comparison_charts.forest(told, words, colors, INK)
     head = "".join(f"<th>{both(f'report.{key}')}</th>" for key in ("contrast", "difference"))
     head += f"<th>p</th><th>p (Holm)</th><th>{both('report.counts')}</th><th>{both('report.verdict')}</th>"
-    return _section(both("report.contrasts"), _chart(figures), _rows_of(told, head))
+    return section(both("report.contrasts"), _chart(figures), _rows_of(told, head))
 
 
 def _rows_of(told: Sequence[Mapping[str, Any]], head: str) -> str:
     lines = [
-        f"<tr><td>{html.escape(one['b'])} – {html.escape(one['a'])}</td><td>{_figure(one, 'delta', '+.3f')}</td>"
+        f"<tr><td>{html.escape(one['b'])} – {html.escape(one['a'])}</td><td>{figure(one, 'delta', '+.3f')}</td>"
         f"<td>{one['p']:.4f}</td><td>{one['p_holm']:.4f}</td>"
         f"<td>{one['helped']} / {one['hurt']} / {one['unchanged']}</td><td>{_verdict(one)}</td></tr>"
         for one in told
@@ -122,13 +114,13 @@ def _interactions(results: Mapping[str, Any]) -> str:
     told = [one for one in results["interactions"] if one["metric"] == results["primary"]]
     lines = [
         f"<tr><td>{html.escape(one['adapter'])} · {html.escape(one['strategy'])}</td>"
-        f"<td>{_figure(one, 'delta', '+.3f')}</td><td>{one['p']:.4f}</td></tr>"
+        f"<td>{figure(one, 'delta', '+.3f')}</td><td>{one['p']:.4f}</td></tr>"
         for one in told
     ]
     head = f"<th></th><th>{both('report.difference')}</th><th>p</th>"
     table = f'<div class="wide"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
     shown = (f"<p>{both('report.interactions_help')}</p>", table) if told else ()
-    return _section(both("report.interactions"), *shown)
+    return section(both("report.interactions"), *shown)
 
 
 def _trust(results: Mapping[str, Any]) -> str:
@@ -146,7 +138,7 @@ def _trust(results: Mapping[str, Any]) -> str:
         parts = [f"<p>{both('report.overlap_none')}</p>"]
     if results["overlap_unknown"]:
         parts.append(f"<p>{both('report.overlap_unknown', names=', '.join(results['overlap_unknown']))}</p>")
-    return _section(both("report.trust"), *parts)
+    return section(both("report.trust"), *parts, *checks.too_long(results))
 
 
 def _measures(results: Mapping[str, Any]) -> str:
@@ -156,12 +148,12 @@ def _measures(results: Mapping[str, Any]) -> str:
         for name in results["metrics"]
     ]
     tokens = both(f"metrics.tokenizers.{results['tokenizer']}")
-    return _section(both("report.measures"), f"<p>ROUGE, F1: {tokens}</p><dl>{''.join(lines)}</dl>")
+    return section(both("report.measures"), f"<p>ROUGE, F1: {tokens}</p><dl>{''.join(lines)}</dl>")
 
 
 def _repeat(results: Mapping[str, Any]) -> str:
     made = json.dumps(results["about"], ensure_ascii=False, indent=1)
-    return _section(
+    return section(
         both("report.repeat"),
         f"<pre>{html.escape(results['command'])}</pre>",
         f"<details><summary>{both('report.made_of')}</summary><pre>{html.escape(made)}</pre></details>",

@@ -2,7 +2,7 @@
 
 import html
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -39,6 +39,24 @@ def bilingual(words: Callable[[str], str]) -> str:
 def both(key: str, **values: Any) -> str:
     """:func:`text` in both languages."""
     return bilingual(lambda language: text(language, key, **values))
+
+
+def section(heading: str, *parts: str) -> str:
+    """A heading and what stands under it; nothing where nothing does."""
+    return f"<section><h2>{heading}</h2>{''.join(parts)}</section>" if any(parts) else ""
+
+
+def figure(found: Mapping[str, Any] | None, name: str, shape: str) -> str:
+    """A figure with its interval and n."""
+    if not found:
+        return "–"
+    return f"{found[name]:{shape}} <small>[{found['low']:{shape}}, {found['high']:{shape}}] n = {found['n']}</small>"
+
+
+def table(head: str, lines: Iterable[str]) -> str:
+    """A table that scrolls by itself on a narrow screen, of a head's cells and rows' cells."""
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 
 
 def color(arm: Mapping[str, Any]) -> str:
