@@ -7,12 +7,12 @@ import pandas as pd
 import streamlit as st
 
 from core.models import store
-from core.training.data import checks, columns, datasets, problems
+from core.training.data import checks, columns, datasets, problems, remote
 from core.training.data.checks import Inspection
 from core.training.data.columns import Mapping
 from core.training.data.formats import SUFFIXES, Table
 from core.training.data.problems import FIXES, MAY, MUST, Problem
-from core.ui import components, forms, resources
+from core.ui import components, data_fetch_view, forms, resources
 from core.ui.i18n import show_error, t
 
 SHOWN = 1000
@@ -22,13 +22,16 @@ SHOWN = 1000
 def add() -> None:
     """The form that takes a data set in, from a file given or an address."""
     intake = st.session_state.get("data_intake")
-    with st.expander(t("data.add"), icon=":material/upload:", expanded=intake is not None):
-        _read()
+    fetched = data_fetch_view.address()
+    with st.expander(t("data.add"), icon=":material/upload:", expanded=bool(intake or fetched)):
+        _read(busy=bool(fetched))
+        if fetched:
+            _fetch(fetched)
         if intake := st.session_state.get("data_intake"):
             _look(intake)
 
 
-def _read() -> None:
+def _read(busy: bool) -> None:
     left, right = st.columns(2)
     turn = st.session_state.setdefault("data_turn", 0)
     file = left.file_uploader(
@@ -39,23 +42,37 @@ def _read() -> None:
         t("data.address"), placeholder="hf:OWNER/NAME", help=t("data.address_help"), key=f"data_address_{turn}"
     ).strip()
     with right:
-        asked = st.button(t("data.read"), icon=":material/search:", key="data_read", disabled=not source)
+        asked = st.button(t("data.read"), icon=":material/search:", key="data_read", disabled=busy or not source)
     given = st.session_state.get("data_given")
     if file is not None and given != file.file_id:
         st.session_state["data_given"] = file.file_id
         with st.spinner(t("data.checking")):
             _take(file.name, {"train": checks.inspect(file.name, file.getvalue(), **_how())})
     elif asked:
-        bar = st.progress(0.0, t("data.checking"))
         try:
-            found = datasets.inspect(
-                source, progress=lambda step, share: bar.progress(share, components.plain(step)) and None, **_how()
-            )
+            if remote.address(source):
+                data_fetch_view.begin(source)
+                st.rerun()
+            with st.spinner(t("data.checking")):
+                _take(source, datasets.inspect(source, **_how()))
         except Exception as error:
             show_error(error)
-        else:
-            _take(source, found)
-        bar.empty()
+
+
+def _fetch(address: str) -> None:
+    """A hub's data set on its way; it is read once it is here."""
+    files = data_fetch_view.follow(address)
+    if files is None:
+        return
+    try:
+        with st.spinner(t("data.checking")):
+            _take(address, datasets.inspect_files(files, **_how()))
+    except Exception as error:
+        show_error(error)
+        data_fetch_view.end()
+    else:
+        data_fetch_view.end()
+        st.rerun()
 
 
 def _how() -> dict[str, Any]:

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import charts
+from core import charts, jobs
 from core.models import memory
 from core.models.cards import ModelCard
 from core.rag import embedding
 from core.training import config, runs
-from core.training.data import datasets, preview
+from core.training.data import datasets, fetching, preview
 from core.ui import data_view, new_run_view, resources
+from tests.helpers.stub_hub import StubHub
+from tests.helpers.waiting import eventually
 from tests.pages.test_pages import opened, server_that_has_been_visited  # noqa: F401
 
 PHI = "dialogue-summary-phi2"
@@ -87,6 +89,30 @@ def test_models_that_the_app_holds_are_unloaded_with_one_click(
     app.button(key="train_unload").click().run()
     assert resources.held() == 0
     assert "train_unload" not in {button.key for button in app.button}
+
+
+def test_a_hubs_data_set_is_fetched_while_the_page_lives_and_found_again_after_a_refresh(
+    tiny_card: ModelCard, stub_hub: StubHub
+) -> None:
+    rows = "".join(json.dumps({"instruction": f"What is {n}?", "output": f"It is {n}."}) + "\n" for n in range(200))
+    stub_hub.datasets["o/d"] = {"train.jsonl": rows.encode()}
+    stub_hub.hold["train.jsonl"] = len(rows) // 2
+    app = opened("finetune", view="data")
+    app.text_input(key="data_address_0").set_value("hf:o/d").run()
+    app.button(key="data_read").click().run()
+    assert not app.exception and app.query_params["fetch"] == "hf:o/d"
+    eventually(lambda: fetching.progress("hf:o/d").total == len(rows))
+    again = opened("finetune", view="data", fetch="hf:o/d")  # another session, as after a refresh
+    assert again.button(key="data_fetch_stop") and again.button(key="data_read").disabled
+    again.button(key="data_fetch_stop").click().run()
+    eventually(lambda: fetching.progress("hf:o/d").status == jobs.STOPPED)
+    stub_hub.release()
+    app.run()
+    app.button(key="data_fetch_again").click().run()
+    eventually(lambda: fetching.progress("hf:o/d").status == jobs.FINISHED)
+    app.run()
+    assert not app.exception and "fetch" not in app.query_params
+    assert app.session_state["data_intake"]["found"]["train"].report.rows == 200
 
 
 def test_the_first_visitor_has_one_button(tiny_card: ModelCard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,13 @@ def inspect(
         UserError: no such file or set, out of reach; a layout, field or column that is not there.
     """
     found = remote.fetch(source, progress) if remote.address(source) else {"train": [_file(source)]}
+    return inspect_files(found, layout, chosen, **how)
+
+
+def inspect_files(
+    found: dict[str, list[Path]], layout: str = "", chosen: dict[str, str] | None = None, **how: Any
+) -> dict[str, Inspection]:
+    """The same for the files of each split, which are here."""
     inspections = {}
     for split, paths in found.items():
         try:

@@ -42,6 +42,28 @@ def address(text: str) -> Address | None:
     return Address(_HUBS[found[1]], found[2], found[3] or "", found[4] or "") if found else None
 
 
+def _parts(text: str) -> Address:
+    where = address(text)
+    if where is None:
+        raise UserError(
+            "“{text}” is not the address of a data set.",
+            "For example: hf:OWNER/NAME or ms:OWNER/NAME:CONFIG/train",
+            text=text,
+        )
+    return where
+
+
+def folder(text: str) -> Path:
+    """Where the files behind an address are kept.
+
+    Raises:
+        UserError: no address.
+    """
+    where = _parts(text)
+    name = re.sub(r"[^\w.]+", "-", f"{where.hub}-{where.id}-{where.config}-{where.split}")
+    return settings().downloads_dir / "datasets" / name
+
+
 def fetch(text: str, progress: Progress = lambda step, share: None) -> dict[str, list[Path]]:
     """Download the data files behind an address; what is here already is not fetched again.
 
@@ -51,15 +73,7 @@ def fetch(text: str, progress: Progress = lambda step, share: None) -> dict[str,
     Raises:
         UserError: no address, offline, out of reach, no such set, no data files, several configs and none named.
     """
-    where = address(text)
-    if where is None:
-        raise UserError(
-            "“{text}” is not the address of a data set.",
-            "For example: hf:OWNER/NAME or ms:OWNER/NAME:CONFIG/train",
-            text=text,
-        )
-    name = re.sub(r"[^\w.]+", "-", f"{where.hub}-{where.id}-{where.config}-{where.split}")
-    folder = settings().downloads_dir / "datasets" / name
+    where = _parts(text)
     chosen: dict[str, list[RemoteFile]] = {}
 
     def choose(listed: list[RemoteFile]) -> list[RemoteFile]:
@@ -72,7 +86,7 @@ def fetch(text: str, progress: Progress = lambda step, share: None) -> dict[str,
             "Unset YUAN_OFFLINE, or use a file on this machine.",
             name=text,
         )
-    here = hub.fetch(Source(kind=where.hub, id=where.id, repository="dataset"), folder, progress, choose)
+    here = hub.fetch(Source(kind=where.hub, id=where.id, repository="dataset"), folder(text), progress, choose)
     return {split: [here / file.path for file in files] for split, files in chosen.items()}
 
 
