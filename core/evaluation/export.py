@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core import files
-from core.evaluation import grid, rows
+from core.evaluation import grid, votes
 from core.evaluation.report import page
 
 ANSWER = ("text", "reasoning", "tokens", "seconds", "finish")
@@ -51,7 +51,7 @@ def votes_csv(experiment: Mapping[str, Any], lines: Sequence[Mapping[str, Any]],
     table.writerow([*VOTE, f"{metric} a", f"{metric} b", "input"])
     for line in lines:
         row = experiment["answers"][line["row"]]
-        scores = ["" if (found := rows.score(row, line[arm], metric)) is None else found for arm in ("a", "b")]
+        scores = ["" if (found := votes.score(row, line[arm], metric)) is None else found for arm in ("a", "b")]
         cells = (line["row"] + 1 if part == "row" else line[part] for part in VOTE)
         table.writerow([*map(_plain, cells), *scores, _plain(row["input"])])
     return "\ufeff" + file.getvalue()

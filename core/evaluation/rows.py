@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core.evaluation import grid, scoring
+from core.evaluation import grid, scoring, stability
 from core.evaluation.metrics import Metric
 from core.generation.templates import ZERO_SHOT
 
@@ -142,6 +142,6 @@ def _off(arm: Mapping[str, Any], factor: str) -> bool:
 
 
 def _contains(row: Mapping[str, Any], terms: Sequence[str]) -> bool:
-    said = [row["input"], row["reference"], *(answer["text"] for answer in row["answers"].values())]
-    text = "\n".join(said).casefold()
+    said = (one["text"] for answer in row["answers"].values() for one in stability.each(answer))
+    text = "\n".join((row["input"], row["reference"], *said)).casefold()
     return all(term in text for term in terms)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core import files
-from core.evaluation import rows, scoring, statistics
+from core.evaluation import rows, scoring, stability, statistics
 from core.evaluation.lengths import TOO_LONG
 
 A, B, SAME, BAD = "a", "b", "same", "bad"
@@ -99,6 +99,12 @@ def standing(folder: Path) -> list[dict[str, Any]]:
     return list(kept.values())
 
 
+def score(row: Mapping[str, Any], arm: str, metric: str) -> float | None:
+    """An arm's figure for the answer that is voted on, of several draws the first; None: it has none."""
+    found = stability.each(row["answers"][arm])[0]["scores"].get(metric)
+    return None if found is None else float(found)
+
+
 def outcome(experiment: Mapping[str, Any], metric: str, poll: Poll, cast_: Mapping[int, str]) -> dict[str, Any]:
     """What votes say, and whether a metric says the same.
 
@@ -130,7 +136,7 @@ def outcome(experiment: Mapping[str, Any], metric: str, poll: Poll, cast_: Mappi
 def _verdict(experiment: Mapping[str, Any], metric: str, poll: Poll, number: int) -> str:
     """Which arm a metric prefers on a row: A, B, SAME; empty: it lacks a score."""
     row = experiment["answers"][number]
-    effect = rows.effect(scoring.metrics()[metric], rows.score(row, poll.a, metric), rows.score(row, poll.b, metric))
+    effect = rows.effect(scoring.metrics()[metric], score(row, poll.a, metric), score(row, poll.b, metric))
     return _VERDICTS.get(effect, "")
 
 

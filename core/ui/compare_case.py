@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.evaluation import differences, grid, rows, scoring
+from core.evaluation import differences, grid, rows, scoring, stability
 from core.evaluation.lengths import TOO_LONG
 from core.ui import compare_arms, components
 from core.ui.i18n import t
@@ -112,3 +112,9 @@ def _answer(row: Mapping[str, Any], answer: Mapping[str, Any], metric: str, mark
     if answer.get("reasoning"):
         with st.expander(t("rows.reasoning"), icon=":material/psychology:"):
             said(answer["reasoning"])
+    if draws := stability.each(answer)[1:]:
+        with st.expander(t("rows.draws", count=len(draws)), icon=":material/casino:"):
+            for draw in draws:
+                said(draw["text"])
+                score = draw["scores"].get(metric)
+                st.html(f'<div class="figures">{t(f"metrics.{metric}.label")} {figure(metric, score)}</div>')

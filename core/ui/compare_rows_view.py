@@ -33,16 +33,6 @@ def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
     _one(experiment, number, metric)
 
 
-def detail(experiment: dict[str, Any], report: dict[str, Any], number: int) -> None:
-    """One row in full, with every arm's answer.
-
-    Args:
-        experiment, report: as of :func:`show`.
-        number: of the row, counted from 1 as people do.
-    """
-    _one(experiment, number, report["primary"])
-
-
 def open_row(experiment_id: str, number: int) -> None:
     """Go to a row, counted from 1, among all rows: what was looked for before might not show it."""
     st.session_state[f"rows_effect_{experiment_id}"], st.session_state[f"rows_words_{experiment_id}"] = ALL, ""

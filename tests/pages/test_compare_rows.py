@@ -35,6 +35,8 @@ def folder(own_data_dir: Path) -> Path:
     row |= {"passages": [PASSAGE], "examples": {"zero-shot": [{"question": "shown?", "answer": "yes"}]}}
     row["prompts"] = {"zero-shot": f"Say it. {EVIL}", "zero-shot+kb": "Read, then say it."}
     row["answers"]["run-a"]["reasoning"] = f"First, {EVIL}"
+    drawn = row["answers"]["run-a+kb"]
+    drawn["repeats"] = [dict(drawn), {**drawn, "text": f"drawn again {EVIL}"}]
     return keep(experiment)
 
 
@@ -88,7 +90,8 @@ def test_a_row_opens_by_its_address_with_all_that_was_read_and_nothing_live(fold
     assert any("<del><b>−</b>answer 0 of the row</del><ins><b>+</b>–</ins>" in body for body in shown)
     assert "<img" not in "".join(shown) and "alert" in "".join(shown)
     labels = [expander.label for expander in app.expander]
-    assert {"Reasoning", "1 examples shown (zero-shot)", "Whole prompt"} <= set(labels)
+    assert any(body.startswith('<div class="source">drawn again &lt;') for body in shown)
+    assert {"Reasoning", "1 example shown (zero-shot)", "Whole prompt"} <= set(labels)
     assert any("The passage says so" in body for body in shown)
     assert {code.value for code in app.code} == {f"Say it. {EVIL}", "Read, then say it."}
     app.toggle(key="rows_marks").set_value(False).run()
