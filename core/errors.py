@@ -1,5 +1,6 @@
 """The one exception a person may be shown."""
 
+from string import Formatter
 from typing import Any
 
 
@@ -37,8 +38,18 @@ class UserError(Exception):
 
 
 def fill(template: str, values: dict[str, Any]) -> str:
-    """The sentence with its values in place; braces inside a value are left alone."""
-    return template.format_map(values) if values else template
+    """The sentence with its values in place, ``{count:run|runs}`` being the word for so many; braces inside a value
+    are left alone."""
+    return _COUNTING.vformat(template, (), values) if values else template
+
+
+class _Counting(Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        one, either, many = format_spec.partition("|")
+        return (one if str(value) == "1" else many) if either else str(super().format_field(value, format_spec))
+
+
+_COUNTING = _Counting()
 
 
 def sentence(error: dict[str, Any] | None) -> str:

@@ -17,6 +17,12 @@ def test_braces_inside_a_value_stay() -> None:
     assert sentence(error.as_dict()) == str(error)
 
 
+def test_a_word_goes_with_its_number() -> None:
+    text = "{count} {count:run|runs}, {share:.0%}"
+    assert [fill(text, {"count": n, "share": 0.5}) for n in (0, 1, 2)] == ["0 runs, 50%", "1 run, 50%", "2 runs, 50%"]
+    assert fill("{rows} {rows:row|rows}", {"rows": "1,000"}) == "1,000 rows"
+
+
 def test_braces_in_a_text_without_values_stay() -> None:
     error = UserError("Wrap them.", 'Like [{"input": …}]')
     assert str(error) == 'Wrap them. Like [{"input": …}]'

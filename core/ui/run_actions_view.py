@@ -111,7 +111,11 @@ def _delete(run_id: str) -> None:
 
 
 def checkpoints(run: runs.Run) -> None:
-    """The checkpoints a run kept, each with its way to Chat and to Compare."""
+    """The checkpoints a run kept, each with its way to Chat and to Compare; looked at again while the run lives."""
+    st.fragment(_checkpoints, run_every=2.0 if run["status"] in jobs.LIVE else None)(run)
+
+
+def _checkpoints(run: runs.Run) -> None:
     kept = runs.checkpoints(run["id"])
     if not kept:
         st.caption(t("runs.checkpoints.none"))
@@ -132,7 +136,7 @@ def checkpoints(run: runs.Run) -> None:
         on_select="rerun",
         selection_mode="single-row",
         selection_default={"selection": {"rows": [best]}},
-        key=f"checkpoints_{run['id']}_{len(kept)}",
+        key=f"checkpoints_{run['id']}_{kept[-1]['step']}_{best}",  # rows are chosen by number: others, another table
         column_config={t("finetune.cells.eval"): st.column_config.NumberColumn(format="%.4f")},
     )
     at = kept[picked.selection.rows[0] if picked.selection.rows else best]

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import charts as figures
 from core import files, jobs
+from core.errors import fill
 from core.evaluation import sweep, sweep_worker
 from core.models.cards import ModelCard
 from core.rag import bases, knowledge
@@ -55,7 +56,7 @@ def test_from_no_questions_to_a_kept_sweep(language: str) -> None:
     app.number_input(key="quality_count").set_value(2)
     app.toggle(key="quality_with_model").set_value(False)
     pressed(app, "quality_make")
-    assert words["made"].format(n=2, model=0, words=2) in [caption.value for caption in app.caption]
+    assert fill(words["made"], {"n": 2, "model": 0, "words": 2}) in [caption.value for caption in app.caption]
     assert list(app.dataframe[-1].value[words["columns"]["made"]]) == [words["by"]["words"]] * 2
     pressed(app, "quality_evaluate")
     assert len(charts(app)) == 1 and len(app.dataframe[-1].value) == 4
