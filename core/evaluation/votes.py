@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core import files
+from core.errors import UserError
 from core.evaluation import rows, scoring, stability, statistics
 from core.evaluation.lengths import TOO_LONG
 
@@ -73,14 +74,21 @@ def cast(folder: Path, poll: Poll, ballot: Ballot, vote: str) -> None:
     Args:
         folder: of the experiment.
         vote: A, B, SAME or BAD.
+
+    Raises:
+        UserError: the file cannot be written.
     """
-    files.append_jsonl(_file(folder), {**asdict(poll), **asdict(ballot), "vote": vote, "at": time.time()})
+    _append(folder, {**asdict(poll), **asdict(ballot), "vote": vote, "at": time.time()})
 
 
 def undo(folder: Path, poll: Poll) -> None:
-    """Take the voter's last vote on this pair back, if there is one."""
+    """Take the voter's last vote on this pair back, if there is one.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
     if kept := votes(folder, poll):
-        files.append_jsonl(_file(folder), {**asdict(poll), "row": list(kept)[-1], "vote": BACK, "at": time.time()})
+        _append(folder, {**asdict(poll), "row": list(kept)[-1], "vote": BACK, "at": time.time()})
 
 
 def votes(folder: Path, poll: Poll) -> dict[int, str]:
@@ -147,6 +155,18 @@ def _answered(said: Mapping[str, Any], poll: Poll) -> bool:
 
 def _differ(said: Mapping[str, Any], poll: Poll) -> bool:
     return _answered(said, poll) and said[poll.a]["text"].strip() != said[poll.b]["text"].strip()
+
+
+def _append(folder: Path, line: dict[str, Any]) -> None:
+    try:
+        files.append_jsonl(_file(folder), line)
+    except OSError as error:
+        raise UserError(
+            "Could not write {path}: {why}.",
+            "Free some disk space and try again.",
+            path=_file(folder),
+            why=error.strerror,
+        ) from error
 
 
 def _file(folder: Path) -> Path:

@@ -1,6 +1,6 @@
 """A blind vote between two arms of a comparison, and whether a metric agrees with it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -9,7 +9,7 @@ from core.evaluation import experiments, export, statistics, votes
 from core.evaluation.votes import BAD, SAME, A, B, Ballot, Poll
 from core.ui import compare_arms, compare_case, components
 from core.ui.compare_rows_view import measures
-from core.ui.i18n import t
+from core.ui.i18n import show_error, t
 
 # What a vote is for → the key that casts it; the sides stand where the arrows point.
 KEYS = {"left": "Left", "same": "S", "bad": "B", "right": "Right"}
@@ -88,13 +88,21 @@ def _ballot(experiment: dict[str, Any], poll: Poll, ballot: Ballot) -> None:
                 shortcut=key,
                 width="stretch",
                 key=f"vote_cast_{name}",
-                on_click=votes.cast,
-                args=(experiments.folder(experiment["id"]), poll, ballot, meant[name]),
+                on_click=_keep,
+                args=(votes.cast, experiments.folder(experiment["id"]), poll, ballot, meant[name]),
             )
     with st.expander(t("vote.hints"), icon=":material/menu_book:"):
         compare_case.references(row)
         for passage in [*row.get("passages", []), *([{"text": row["context"]}] if row.get("context") else [])]:
             compare_case.said(passage["text"])
+
+
+def _keep(act: Callable[..., None], *about: Any) -> None:
+    """Cast or take back; where that cannot be written, in words."""
+    try:
+        act(*about)
+    except Exception as error:
+        show_error(error)
 
 
 def _after(experiment: dict[str, Any], poll: Poll, blind: bool) -> bool:
@@ -106,8 +114,8 @@ def _after(experiment: dict[str, Any], poll: Poll, blind: bool) -> bool:
             icon=":material/undo:",
             shortcut=BACK_KEY,
             key="vote_undo",
-            on_click=votes.undo,
-            args=(experiments.folder(experiment["id"]), poll),
+            on_click=_keep,
+            args=(votes.undo, experiments.folder(experiment["id"]), poll),
         )
         key = f"vote_result_{poll.a}_{poll.b}_{poll.voter}"  # of another vote it is not shown without being asked for
         return blind and st.toggle(t("vote.result"), help=t("vote.result_help"), key=key)

@@ -68,10 +68,10 @@ def test_a_run_outlives_reload_and_crash_and_is_compared(server: Server, visit: 
     assert page.evaluate("document.querySelector('.js-plotly-plot').data[0].error_y.array.length") == 4
     shoot(page, "compare")
     page.get_by_role("radio", name="Rows").click()
-    page.get_by_text("Row by row").wait_for()
+    page.get_by_text("Mark differences from the reference").wait_for()
 
     page.get_by_role("radio", name="中文").click()
-    page.get_by_text("逐行查看").wait_for()
+    page.get_by_text("标出与参考答案的不同").wait_for()
 
     page.goto(f"{server.url}/train?lang=en")
     page.get_by_role("button", name="Try it in Chat").first.click()

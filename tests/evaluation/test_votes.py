@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import cohen_kappa_score
 
+from core.errors import UserError
 from core.evaluation import export, statistics, votes
 from core.evaluation.lengths import TOO_LONG
 from core.evaluation.votes import BAD, SAME, A, B, Poll
@@ -45,6 +46,8 @@ def test_rows_answered_later_leave_the_order_as_it_was(experiment: dict[str, Any
 
 def test_a_vote_is_kept_at_once_counts_once_and_can_be_taken_back(experiment: dict[str, Any], tmp_path: Path) -> None:
     first, second, *_ = votes.ballots(experiment, POLL)
+    with pytest.raises(UserError, match="Could not write"):
+        votes.cast(tmp_path / "gone", POLL, first, A)
     votes.undo(tmp_path, POLL)
     assert votes.votes(tmp_path, POLL) == {} and not (tmp_path / "votes.jsonl").exists()
     votes.cast(tmp_path, POLL, first, A)
