@@ -41,9 +41,17 @@ def show() -> str:
                 t("comparison.start"), type="primary", icon=":material/play_arrow:", key="compare_start",
                 disabled=not arms,
             )  # fmt: skip
-            said = "size" if arms > 1 else "alone" if arms else "no_arm"
-            st.markdown(t(f"comparison.{said}", arms=arms, rows=plan.limit, answers=arms * plan.limit))
+            st.markdown(_size(arms, plan.limit, plan.repeats if plan.temperature else 1))
     return _start(plan) if pressed else ""
+
+
+def _size(arms: int, rows: int, seeds: int) -> str:
+    """How much is asked."""
+    if not arms:
+        return t("comparison.no_arm")
+    word = "size" if seeds == 1 else "size_drawn"
+    said = t(f"comparison.{word}", arms=arms, rows=rows, seeds=seeds, answers=arms * rows * seeds)
+    return said if arms > 1 else f"{said} {t('comparison.alone')}"
 
 
 def fill(plan: Plan) -> None:
@@ -126,6 +134,10 @@ def _details() -> None:
     _select(left, "tokenizer", {name: t(f"metrics.tokenizers.{name}") for name in TOKENIZERS})
     middle.number_input(_label("top_k"), 0, 8, **_how("top_k"))
     right.number_input(_label("seed"), 0, 9999, **_how("seed"))
+    left, middle, right = st.columns(3, vertical_alignment="bottom")
+    drawn = left.number_input(_label("temperature"), 0.0, 2.0, step=0.1, format="%.1f", **_how("temperature"))
+    middle.number_input(_label("repeats"), 1, 20, disabled=not drawn, **_how("repeats"))
+    right.toggle(_label("forgetting"), **_how("forgetting"))
 
 
 def _plan() -> Plan:

@@ -1,5 +1,6 @@
 """The Compare page, run by Streamlit's own test harness: the form and its plan, what is kept, its tabs and charts."""
 
+import json
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from core.evaluation import experiments
 from core.evaluation.freezing import Plan
+from core.evaluation.metrics import expected
+from core.evaluation.results import results
 from core.models.cards import ModelCard
-from tests.helpers.experiments import RIGHT, fake_run, keep, made, square
+from tests.helpers.experiments import RIGHT, answer, fake_run, keep, made, square
 from tests.pages.test_pages import opened, server_that_has_been_visited, words  # noqa: F401
 
 A, B = "20260101-000001-mine-aaaa", "20260101-000002-yours-bbbb"
@@ -30,7 +33,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
 
 
 def widgets(app: AppTest) -> dict[str, Any]:
-    kinds = ("selectbox", "number_input", "multiselect", "segmented_control")
+    kinds = ("selectbox", "number_input", "multiselect", "toggle", "segmented_control")
     found = [element for kind in kinds for element in app.get("button_group" if kind == "segmented_control" else kind)]
     keyed = [element.key for element in found if element.key]
     assert len(keyed) == len(set(keyed))
@@ -65,14 +68,15 @@ def test_the_form_says_a_whole_plan_and_how_much_it_asks(
     app.number_input(key="compare_top_k").set_value(3)
     app.number_input(key="compare_seed").set_value(7).run()
     widgets(app)["compare_rag"].set_value([True, False]).run()
-    assert "12 arms × 30 rows = 360 answers" in " ".join(element.value for element in app.markdown)
+    app.toggle(key="compare_forgetting").set_value(True)
+    app.number_input(key="compare_temperature").set_value(0.5).run()
+    app.number_input(key="compare_repeats").set_value(2).run()
+    assert "12 arms × 30 rows × 2 seeds = 720 answers" in " ".join(element.value for element in app.markdown)
     app.button(key="compare_start").click().run()
-    assert [asdict(plan) for plan in started] == [
-        asdict(
-            Plan(
-                "rag-qa-en", ["base", B, A], "llama2", [False, True], ["zero-shot", "cot"], 30, 3, "tiny", "english", 7
-            )
-        )
+    models, strategies = ["base", B, A], ["zero-shot", "cot"]
+    how = {"temperature": 0.5, "repeats": 2, "forgetting": True}
+    assert started == [
+        Plan("rag-qa-en", models, "llama2", [False, True], strategies, 30, 3, "tiny", "english", 7, **how)
     ]
     assert app.query_params["experiment"] == "x" and "run" not in app.query_params
 
@@ -113,3 +117,68 @@ def test_what_is_gone_is_named_and_left_out(tiny_card: ModelCard, started: list[
     assert "run-a" in said and "notes" in said
     app.button(key="compare_start").click().run()
     assert started[0].models == ["base"] and started[0].kb == ""
+
+
+def charts(app: AppTest) -> list[dict[str, Any]]:
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def said(app: AppTest) -> str:
+    boxes = [*app.markdown, *app.caption, *app.info, *app.warning]
+    return " ".join([*(element.value for element in boxes), *(one.proto.body for one in app.get("html"))])
+
+
+def test_the_overview_shows_what_was_found() -> None:
+    """Every chart's figures are those of the results."""
+    kept = made(square(), RIGHT)
+    keep({**kept, "overlap": [{"row": 3, "adapter": None, "where": "kb", "place": 0, "source": "a", "share": 1.0,
+                               "text": "x"}]})  # fmt: skip
+    report = results(kept)
+    app = opened("comparison")
+    bars, forest, points, cost = charts(app)
+    label = words("en")["metrics"]["rougeL"]["label"]
+    assert len(bars["data"]) == 4 and len(bars["data"][0]["x"]) == 4
+    for trace, arm in zip(bars["data"], report["arms"], strict=True):
+        at = trace["x"].index(label)
+        score = arm["scores"]["rougeL"]
+        assert trace["y"][at] == score["mean"] and trace["customdata"][at] == [score["low"], score["high"], score["n"]]
+    told = [one for one in report["contrasts"] if one["metric"] == "rougeL"]
+    assert forest["data"][0]["x"] == [one["delta"] for one in told]
+    assert {int(row[0]) for trace in points["data"] for row in trace["customdata"]} == set(range(1, 25))
+    helped, hurt, unchanged = ([row[0] for row in trace["customdata"]] for trace in points["data"])
+    last = next(one for one in told if (one["a"], one["b"]) == ("base", "run-a+kb"))
+    assert (len(helped), len(hurt), len(unchanged)) == (last["helped"], last["hurt"], last["unchanged"])
+    assert [(trace["x"][0], trace["y"][0]) for trace in cost["data"]] == [
+        (arm["scores"]["latency"]["mean"], arm["scores"]["rougeL"]["mean"]) for arm in report["arms"]
+    ]
+    text = said(app)
+    assert f"{last['delta']:+.3f}" in text and words("en")["comparison"]["square"]["better"] in text
+    assert "before, in training rows or the knowledge base: 4." in text
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_tab_opens_in_both_languages(language: str) -> None:
+    keep(made(square(), RIGHT))
+    for tab in ("overview", "rows", "galleries", "vote", "report"):
+        app = opened("comparison", language, tab=tab)
+        assert app.segmented_control(key="compare_tab").value == tab
+        assert app.query_params["tab"] == tab
+
+
+def test_a_tab_is_kept_in_the_address() -> None:
+    keep(made(square(), RIGHT))
+    app = opened("comparison")
+    app.segmented_control(key="compare_tab").set_value("rows").run()
+    assert app.query_params["tab"] == "rows" and not app.exception
+
+
+def test_classes_are_a_table_of_right_and_answered() -> None:
+    arms = square()[:1]
+    rows = []
+    for right, answered in [("good", "good"), ("good", "bad"), ("bad", "hm")]:
+        about = asdict(expected({"output": right}, ["bad", "good"]))
+        rows.append({"input": "?", "reference": right, "expected": about})
+        rows[-1]["answers"] = {"base": answer(rows[-1], answered, arms[0])}
+    keep({**made(arms, {"base": set()}, 0), "answers": rows})
+    table = charts(opened("comparison"))[-1]["data"][0]
+    assert table["z"] == [[0, 0, 1], [1, 1, 0]] and table["y"] == ["bad", "good"]
