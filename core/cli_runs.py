@@ -122,7 +122,7 @@ def delete(
 
 @app.command()
 def export(run_id: AdapterId, path: Path, as_json: Json = False) -> None:
-    """Write adapter, model card, config and metrics into a zip file."""
+    """Write adapter or whole model, model card, config and metrics into a zip file."""
     from core.training import portable
 
     written = portable.export(run_id, path)

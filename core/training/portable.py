@@ -1,7 +1,7 @@
-"""A run as a zip file that another machine, or plain peft, can use; and such a file taken in again.
+"""A run as a zip file that another machine, or plain peft and transformers, can use; and such a file taken in again.
 
 What comes in is not trusted: known names only, no more bytes than a limit however well they were packed, weights as
-safetensors, and an adapter's configuration without the fields by which peft would import a module.
+safetensors, and configurations without the fields by which peft or transformers would import a module.
 """
 
 import hashlib
@@ -22,35 +22,38 @@ from core.settings import settings
 from core.training import config as configs
 from core.training import model_card, runs
 
-MEMBER = re.compile(r"(config\.toml|(metrics|samples)\.jsonl|run\.json|README\.md|adapter/[\w.-]+\.(safetensors|json))")
-MAX_BYTES = 4 * 2**30
+MODEL_FILE = re.compile(r"[\w.-]+\.(safetensors|json|jinja|txt|model)")
+"""Of a whole model: weights, configurations and its tokenizer; ``.model`` is SentencePiece's."""
+MEMBER = re.compile(
+    r"config\.toml|(metrics|samples)\.jsonl|run\.json|README\.md|adapter/adapter_(model\.safetensors|config\.json)"
+    rf"|model/{MODEL_FILE.pattern}"
+)
+MAX_BYTES = 16 * 2**30
 """Of all files together, unpacked."""
 MAX_TEXT = 64 * 2**20
 """Of any file but weights."""
 PACKAGES = ("torch", "transformers", "peft")
-IMPORTING_FIELDS = ("auto_mapping", "megatron_config", "megatron_core")
-"""Fields of an adapter's configuration that name a module to be imported."""
+ADAPTER, MODEL = "adapter/adapter_config.json", "model/config.json"
+IMPORTING_FIELDS = {
+    ADAPTER: ("auto_mapping", "megatron_config", "megatron_core"),
+    MODEL: ("auto_map", "attn_implementation", "_attn_implementation", "_attn_implementation_internal"),
+}
+"""Fields of a configuration that name a module to be imported, or a kernel to be fetched."""
 FIGURES = ("train_loss", "eval_loss", "step", "steps", "elapsed", "started", "finished")
 
 
 def export(run_id: str, target: Path) -> Path:
-    """Write a run's adapter, config, metrics and model card into a zip file; returns its path.
+    """Write a run's adapter or whole model, config, metrics and model card into a zip file; returns its path.
 
     Args:
         run_id: RUN, or RUN@STEP for one of its checkpoints.
         target: the file, or a folder for a file named like the run.
 
     Raises:
-        UserError: it has no adapter (yet), or has trained a whole model.
+        UserError: it has neither (yet), or no such checkpoint.
     """
-    where = runs.folder(runs.split(run_id)[0])
-    if (where / "model").is_dir():
-        raise UserError(
-            "Run {run} has trained a whole model, not an adapter.",
-            "Merge it into the catalog, and copy that model's folder.",
-            run=run_id,
-        )
-    adapter, about = runs.adapter(run_id), describe(run_id)
+    where, about = runs.folder(runs.split(run_id)[0]), describe(run_id)
+    weights_in = where / "model" if about["whole"] else runs.adapter(run_id)
     target = target / f"{run_id}.zip" if target.is_dir() else target
     aside = target.with_name(f".{target.name}.partial")
     try:
@@ -60,16 +63,27 @@ def export(run_id: str, target: Path) -> Path:
                     archive.write(where / name, name)
             archive.writestr("run.json", json.dumps(about, ensure_ascii=False, indent=1))
             archive.writestr("README.md", model_card.markdown(about))
-            archive.write(adapter / "adapter_model.safetensors", "adapter/adapter_model.safetensors")
-            config = {
-                **files.read_json(adapter / "adapter_config.json", {}),
-                "base_model_name_or_path": _base_id(about),
-            }
-            archive.writestr("adapter/adapter_config.json", json.dumps(config, ensure_ascii=False, indent=1))
+            (_pack_model if about["whole"] else _pack_adapter)(archive, weights_in, _base_id(about))
         aside.replace(target)
     finally:
         aside.unlink(missing_ok=True)
     return target
+
+
+def _pack_adapter(archive: zipfile.ZipFile, folder: Path, base: str) -> None:
+    archive.write(folder / "adapter_model.safetensors", "adapter/adapter_model.safetensors")
+    config = {**files.read_json(folder / "adapter_config.json", {}), "base_model_name_or_path": base}
+    archive.writestr(ADAPTER, json.dumps(config, ensure_ascii=False, indent=1))
+
+
+def _pack_model(archive: zipfile.ZipFile, folder: Path, base: str) -> None:
+    for path in sorted(path for path in folder.iterdir() if MODEL_FILE.fullmatch(path.name)):
+        if path.name == "config.json":  # where it was loaded from is a path of this machine
+            config = {**files.read_json(path, {}), "_name_or_path": base}
+            archive.writestr(MODEL, json.dumps(config, ensure_ascii=False, indent=1))
+        else:  # weights hardly get smaller, however long one tries
+            how = zipfile.ZIP_STORED if path.suffix == ".safetensors" else zipfile.ZIP_DEFLATED
+            archive.write(path, f"model/{path.name}", how)
 
 
 def describe(run_id: str) -> dict[str, Any]:
@@ -80,6 +94,7 @@ def describe(run_id: str) -> dict[str, Any]:
     return {
         "run": run["id"],
         "adapter": run_id,
+        "whole": runs.split(run_id)[1] is None and (runs.folder(run["id"]) / "model").is_dir(),
         "name": run["name"],
         "tags": run["tags"],
         "notes": run["notes"],
@@ -132,14 +147,14 @@ def take_in(source: Path | BinaryIO) -> str:
         _unpack(source, aside)
         about = files.read_json(aside / "run.json", {})
         about = about if isinstance(about, dict) else {}
-        _check_adapter(aside / "adapter")
+        kind = _check_weights(aside)
         config = configs.load(str(aside / "config.toml"))
         configs.save(config.model_copy(update={"model": _base_here(config.model, about)}), aside / "config.toml")
         run_id = _free_id(about, config.name)
         figures = about.get("figures")
         known = {n: v for n, v in figures.items() if n in FIGURES and type(v) in (int, float)} if figures else {}
         now = time.time()
-        state = {"status": jobs.FINISHED, "created": now, "finished": now, "adapter": True, **known}
+        state = {"status": jobs.FINISHED, "created": now, "finished": now, kind: True, **known}
         files.write_json(aside / "state.json", state)
         noted = {"name": str(about.get("name", config.name))[:60], "notes": str(about.get("notes", ""))}
         files.write_json(aside / "about.json", {**noted, "tags": _words(about.get("tags")), "imported": now})
@@ -159,17 +174,14 @@ def _unpack(source: Path | BinaryIO, target: Path) -> None:
         with zipfile.ZipFile(source) as archive:
             names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
             if bad := next((name for name in names if not MEMBER.fullmatch(name)), None):
-                raise UserError(
-                    "{file} does not belong into an exported run.", "Export the run again where it was made.", file=bad
-                )
+                raise _stranger(bad)
             left = MAX_BYTES
             for name in names:
                 left -= _copy(archive, name, target / name, left if name.endswith(".safetensors") else MAX_TEXT)
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:  # the last two: encrypted, odd
         raise UserError("This is not a whole zip file: {why}.", "Export the run again.", why=error) from error
-    for name in ("config.toml", "adapter/adapter_config.json", "adapter/adapter_model.safetensors"):
-        if not (target / name).is_file():
-            raise UserError("The file {file} is missing in it.", "Export the run again.", file=name)
+    if not (target / "config.toml").is_file():
+        raise _missing("config.toml")
 
 
 def _copy(archive: zipfile.ZipFile, name: str, path: Path, limit: int) -> int:
@@ -187,14 +199,49 @@ def _copy(archive: zipfile.ZipFile, name: str, path: Path, limit: int) -> int:
     return done
 
 
-def _check_adapter(folder: Path) -> None:
-    if not weights.tensors(folder):
-        raise UserError("The file {file} is missing in it.", "Export the run again.", file="adapter_model.safetensors")
-    path = folder / "adapter_config.json"
-    config = files.read_json(path)
-    if not isinstance(config, dict) or not isinstance(config.get("peft_type"), str):
-        raise UserError("The adapter's configuration is damaged.", "Export the run again.")
-    files.write_json(path, {name: value for name, value in config.items() if name not in IMPORTING_FIELDS})
+def _check_weights(folder: Path) -> str:
+    """Which of both is there, "adapter" or "model"; its configuration is rid of what would import something."""
+    kind = "model" if (folder / "model").is_dir() else "adapter"
+    if kind == "model" and (folder / "adapter").is_dir():
+        raise _stranger(ADAPTER)
+    name, known = {"adapter": (ADAPTER, "peft_type"), "model": (MODEL, "model_type")}[kind]
+    for file in (name, *_weight_files(folder, kind)):
+        if not (folder / file).is_file():
+            raise _missing(file)
+    weights.tensors(folder / kind)
+    config = files.read_json(folder / name)
+    if not isinstance(config, dict) or not isinstance(config.get(known), str):
+        raise _damaged(name)
+    files.write_json(folder / name, {key: v for key, v in config.items() if key not in IMPORTING_FIELDS[name]})
+    return kind
+
+
+def _weight_files(folder: Path, kind: str) -> list[str]:
+    """The weights there must be; those of a large model are told by an index, which may name no other folder's."""
+    if kind == "adapter":
+        return ["adapter/adapter_model.safetensors"]
+    index = "model/model.safetensors.index.json"
+    if not (folder / index).is_file():
+        return ["model/model.safetensors"]
+    told = files.read_json(folder / index)
+    shards = told.get("weight_map") if isinstance(told, dict) else None
+    if not isinstance(shards, dict) or not all(MODEL_FILE.fullmatch(str(name)) for name in shards.values()):
+        raise _damaged(index)
+    return sorted({f"model/{name}" for name in shards.values()})
+
+
+def _stranger(file: str) -> UserError:
+    return UserError(
+        "{file} does not belong into an exported run.", "Export the run again where it was made.", file=file
+    )
+
+
+def _damaged(file: str) -> UserError:
+    return UserError("{file} is damaged.", "Export the run again.", file=file)
+
+
+def _missing(file: str) -> UserError:
+    return UserError("The file {file} is missing in it.", "Export the run again.", file=file)
 
 
 def _base_here(name: str, about: dict[str, Any]) -> str:

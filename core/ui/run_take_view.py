@@ -12,6 +12,9 @@ from core.training import dependents, merge, portable, runs
 from core.ui import components, resources, shell
 from core.ui.i18n import seconds, show_error, t
 
+DOWNLOADED = 10**9
+"""Bytes of weights that go through the browser at most: the server holds the file in memory meanwhile."""
+
 
 def take(run: runs.Run) -> None:
     """Export and merge: of what the run ended with, or of one of its checkpoints."""
@@ -29,19 +32,22 @@ def take(run: runs.Run) -> None:
         )
     left, right = st.columns(2, gap="large")
     with left:
-        _export(adapter_id, whole)
+        _export(adapter_id, runs.folder(run["id"]) / "model" if whole else None)
     with right:
         _merge(run, adapter_id)
 
 
-def _export(adapter_id: str, whole: bool) -> None:
+def _export(adapter_id: str, whole: Path | None) -> None:
     st.markdown(f"**{t('runs.export.title')}**")
     st.caption(t("runs.export.whole" if whole else "runs.export.help"))
-    if not whole:
-        st.download_button(
-            t("runs.export.do"), lambda: zipped(adapter_id), f"{adapter_id}.zip", "application/zip",
-            icon=":material/download:", on_click="ignore", key="export_do",
-        )  # fmt: skip
+    if whole and sum(path.stat().st_size for path in whole.glob("*.safetensors")) > DOWNLOADED:
+        st.caption(t("runs.export.large"))
+        st.code(f"python -m core runs export {adapter_id} .", language="shell")
+        return
+    st.download_button(
+        t("runs.export.do"), lambda: zipped(adapter_id), f"{adapter_id}.zip", "application/zip",
+        icon=":material/download:", on_click="ignore", key="export_do",
+    )  # fmt: skip
 
 
 def zipped(adapter_id: str) -> bytes:

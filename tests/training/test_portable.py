@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from core import files
 from core.errors import UserError
 from core.models import store
 from core.models.cards import ModelCard
@@ -138,7 +139,9 @@ REFUSED: list[tuple[Callable[[Members], dict[str, Any]], str]] = [
     (lambda m: {k: v for k, v in m.items() if k != "config.toml"}, "config.toml is missing"),
     (lambda m: {k: v for k, v in m.items() if not k.endswith(".safetensors")}, "is missing"),
     (lambda m: {**m, "adapter/adapter_model.safetensors": b"\x80\x04pickle"}, "not a whole safetensors file"),
-    (lambda m: {**m, "adapter/adapter_config.json": b"[]"}, "configuration is damaged"),
+    (lambda m: {**m, "adapter/adapter_config.json": b"[]"}, "adapter_config.json is damaged"),
+    (lambda m: {**m, "adapter/model.safetensors.index.json": b"{}"}, "does not belong"),
+    (lambda m: {**m, "model/config.json": b"{}"}, "does not belong"),
     (lambda m: {**m, "config.toml": b"= ="}, "is not a TOML file"),
     (lambda m: {**m, "metrics.jsonl": bytes(portable.MAX_TEXT + 1)}, "is larger than 64 MB"),
 ]
@@ -164,7 +167,46 @@ def test_what_is_no_zip_file_is_refused(members: Members, monkeypatch: pytest.Mo
         portable.take_in(io.BytesIO(whole))
 
 
-def test_a_whole_model_is_merged_not_exported(run: Path, tmp_path: Path) -> None:
-    (run / "model").mkdir()
-    with pytest.raises(UserError, match="a whole model, not an adapter"):
-        portable.export(RUN, tmp_path)
+@pytest.fixture
+def whole(tiny_model_dir: Path, tiny_card: ModelCard) -> Path:
+    """A run that has trained all weights, its model in two files."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = stored.make(RUN, method="full")
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_dir)
+    model.save_pretrained(folder / "model", max_shard_size="200KB")
+    AutoTokenizer.from_pretrained(tiny_model_dir).save_pretrained(folder / "model")
+    (folder / "model" / "training_args.bin").write_bytes(b"pickle")
+    files.write_json(folder / "state.json", {"status": "finished", "created": 1.0, "model": True, "step": 40})
+    return folder
+
+
+def test_a_whole_model_goes_out_and_comes_in_and_answers_the_same(whole: Path, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with zipfile.ZipFile(portable.export(RUN, tmp_path)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    assert sum(name.endswith(".safetensors") for name in members) > 1 and "model/training_args.bin" not in members
+    card = members["README.md"].decode()
+    assert 'AutoModelForCausalLM.from_pretrained("model")' in card and '"lora"' not in card
+    config = json.loads(members["model/config.json"])
+    assert str(tmp_path.parent) not in json.dumps(config)
+    members["model/config.json"] = json.dumps(config | {"auto_map": {"AutoConfig": "x.Y"}}).encode()
+    twin = portable.take_in(packed(members))
+    shown = runs.show(twin)
+    assert (shown["status"], shown["model"], shown.get("adapter")) == ("finished", True, None)
+    came = runs.folder(twin) / "model"
+    assert "auto_map" not in json.loads((came / "config.json").read_text("utf-8"))
+    ids = torch.arange(5, 15)[None]
+    assert torch.equal(*(AutoModelForCausalLM.from_pretrained(path)(ids).logits for path in (came, whole / "model")))
+    assert AutoTokenizer.from_pretrained(came)("A llama.")["input_ids"]
+
+    index = json.loads(members["model/model.safetensors.index.json"])
+    first = next(iter(index["weight_map"]))
+    for place, words in (("../config.toml", "index.json is damaged"), ("other.safetensors", "is missing")):
+        index["weight_map"][first] = place
+        with pytest.raises(UserError, match=words):
+            portable.take_in(packed({**members, "model/model.safetensors.index.json": json.dumps(index)}))
+    with pytest.raises(UserError, match="does not belong"):
+        portable.take_in(packed({**members, "model/custom.py": b""}))
