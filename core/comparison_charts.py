@@ -73,7 +73,7 @@ def overview(arms: Arms, metrics: Labels, colors: Sequence[str], labels: Labels,
                 "hovertemplate": "%{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}], n = %{customdata[2]}",
             }
         )
-    layout = _layout(labels, 440)
+    layout = _layout(labels, 440 + _legend(arms))
     layout["barmode"], layout["bargap"], layout["bargroupgap"] = "group", 0.25, 0.06
     layout["xaxis"] = {"fixedrange": True, "automargin": True}
     layout["yaxis"] = {"title": {"text": labels["score"]}, "range": [0, 1.04], "gridcolor": GRID, "fixedrange": True}
@@ -107,8 +107,10 @@ def forest(
     }
     layout = _layout(labels, 150 + _LINE_HEIGHT * len(contrasts))
     layout["hovermode"], layout["margin"] = "closest", {"l": 8, "r": 20, "t": 78, "b": 52}
+    # The line at no difference leaves out the names, so that both can be read.
+    ends = [{"y0": place - 0.14, "y1": place + 0.3} for place in places]
     layout["shapes"] = [
-        {"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper", "line": {"color": ink, "dash": "dash"}}
+        {"type": "line", "x0": 0, "x1": 0, **end, "line": {"color": ink, "dash": "dot"}} for end in ends
     ]
     # Names stand above their line, not left of it: on a phone they would leave no room for what they name.
     layout["annotations"] = [
@@ -117,10 +119,10 @@ def forest(
             **{"x": 0, "xref": "paper", "xanchor": "left", "align": "left", "font": {"size": 12}},
             **{"y": place, "yref": "y", "yanchor": "bottom", "yshift": 7, "showarrow": False},
         }
-        for place, one in enumerate(contrasts)
+        for place, one in zip(places, contrasts, strict=True)
     ]
     layout["xaxis"] = {"title": {"text": labels["delta"]}, "gridcolor": GRID, "zeroline": False, "fixedrange": True}
-    layout["yaxis"] = {"range": [len(contrasts) - 0.6, -0.85], "visible": False, "fixedrange": True}
+    layout["yaxis"] = {"range": [len(contrasts) - 0.65, -0.85], "visible": False, "fixedrange": True}
     return {"data": [trace], "layout": layout}
 
 
@@ -207,7 +209,7 @@ def cost(
                 "cliponaxis": False,
             }
         )
-    layout = _layout(labels, 440)
+    layout = _layout(labels, 440 + _legend(arms))
     layout["hovermode"] = "closest"
     axis = {"gridcolor": GRID, "fixedrange": True, "rangemode": "tozero"}
     layout["xaxis"] = {**axis, "title": {"text": labels["seconds"]}}
@@ -252,6 +254,11 @@ def _paler(color: str, share: float) -> str:
     return color if share == 1 else f"rgba({red},{green},{blue},{share})"
 
 
+def _legend(arms: Arms) -> int:
+    """Pixels that the names of many arms take, one below the other as on a phone."""
+    return 20 * max(0, len(arms) - 4)
+
+
 def _whiskers(found: Sequence[Mapping[str, Any]], name: str, ink: str) -> dict[str, Any]:
     return {
         "type": "data",
@@ -276,7 +283,7 @@ def _layout(labels: Labels, height: int) -> dict[str, Any]:
         "height": height,
         "margin": {"l": 56, "r": 20, "t": 86, "b": 90},
         "hovermode": "x unified",
-        "legend": {"orientation": "h", "y": -0.24, "x": 0, "yanchor": "top"},
+        "legend": {"orientation": "h", "y": -0.24, "x": 0, "yanchor": "top", "maxheight": 0.6},
         "dragmode": False,
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",

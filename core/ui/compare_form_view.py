@@ -116,16 +116,15 @@ def _arms() -> None:
     here = [card for card in cards.catalog().values() if card.generates and (card.embedded or store.is_usable(card))]
     model = _select(left, "model", {card.name: card.title for card in here})
     _choose(right, "models", _told_apart({BASE: t("comparison.base_alone"), **runs.adapters(model, True)}))
-    left, middle, right = st.columns([1, 1, 1])
-    kb = _select(
-        left, "kb", {"": t("comparison.no_kb"), **{found["name"]: found["name"] for found in knowledge.listing()}}
-    )
+    left, middle, right = st.columns(3)
+    bases = [found["name"] for found in knowledge.listing()]
+    _choose(left, "strategies", {name: name for name in templates.listing()})
+    kb = _select(middle, "kb", {"": t("comparison.no_kb"), **{name: name for name in bases}})
     if kb:
         uses = {use: t(f"comparison.uses.{'with' if use else 'without'}") for use in (False, True)}
-        middle.segmented_control(
+        right.segmented_control(
             _label("rag"), list(uses), selection_mode="multi", format_func=uses.__getitem__, **_how("rag")
         )
-    _choose(right, "strategies", {name: name for name in templates.listing()})
 
 
 def _details() -> None:

@@ -1,6 +1,7 @@
 """The overview of a comparison: what differs for sure in words, each arm's scores, and every difference with its
 interval."""
 
+import html
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,9 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from core import comparison_charts
-from core.evaluation import scoring
+from core.evaluation import grid, scoring
 from core.evaluation.statistics import TOO_FEW
-from core.ui import compare_arms, compare_plots_view, compare_words, components, theme
+from core.ui import compare_arms, compare_plots_view, compare_trust_view, compare_words, components, theme
 from core.ui.i18n import t
 
 HEADLINE = (
@@ -19,6 +20,8 @@ HEADLINE = (
 )
 """Which bars are drawn first, where the rows have them."""
 BARS = 4
+MANY = 8
+"""Contrasts that are read at a glance."""
 
 
 def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
@@ -38,6 +41,7 @@ def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
     _bars(named, bars)
     _forest(named, metric)
     compare_plots_view.show(experiment, named, metric)
+    compare_trust_view.show(report, metric)
     _figures(named)
 
 
@@ -91,20 +95,27 @@ def _definitions(report: Mapping[str, Any], metric: str) -> None:
 
 
 def _words(report: Mapping[str, Any], metric: str) -> None:
-    """Each arm's figure, each one against the first, and whether fine-tuning still helps with the knowledge base."""
-    for arm in report["arms"]:
-        if line := compare_words.arm(arm, metric):
-            components.chip(compare_arms.cell(arm), line)
+    """Each arm's figure, what it differs from the first by, and whether fine-tuning still helps with the knowledge
+    base."""
     first = report["arms"][0]["name"]
-    told = [one for one in report["contrasts"] if one["metric"] == metric and one["a"] == first]
-    few = [one for one in told if one["verdict"] == TOO_FEW]
-    if told and len(few) == len(told):
-        st.info(t("metrics.verdicts.too_few", n=told[0]["n"]), icon=":material/info:")
-    st.markdown("\n".join(f"- {compare_words.contrast(one, verdict=len(few) < len(told))}" for one in told))
+    told = {one["b"]: one for one in report["contrasts"] if one["metric"] == metric and one["a"] == first}
+    lines = []
+    for arm in report["arms"]:
+        score = arm["scores"].get(metric)
+        parts = [f"{compare_words.interval(score, 'mean', metric)} · n = {score['n']}" if score else "–"]
+        if one := told.get(arm["name"]):
+            parts.append(compare_words.contrast(one))
+        cells = "".join(f"<span>{html.escape(part)}</span>" for part in parts)
+        lines.append(f'<div><span class="chip {compare_arms.cell(arm)}">{html.escape(arm["name"])}</span>{cells}</div>')
+    st.html(f'<div class="findings">{"".join(lines)}</div>')
+    if told and all(one["verdict"] == TOO_FEW for one in told.values()):
+        st.info(t("metrics.verdicts.too_few", n=max(one["n"] for one in told.values())), icon=":material/info:")
+    elif told:
+        st.caption(t("comparison.reading", first=components.plain(first)))
     squares = [one for one in report["interactions"] if one["metric"] == metric]
     if squares and scoring.metrics()[metric].better:
-        st.markdown(f"**{t('report.interactions')}**")
-        st.markdown("\n".join(f"- {compare_words.interaction(one, report)}" for one in squares))
+        said = "\n".join(f"- {compare_words.interaction(one, report)}" for one in squares)
+        st.markdown(f"**{t('report.interactions')}**\n{said}")
 
 
 def _bars(report: Mapping[str, Any], metrics: list[str]) -> None:
@@ -128,11 +139,14 @@ def _bars(report: Mapping[str, Any], metrics: list[str]) -> None:
     components.chart(figure, data, f"scores-{report['experiment']}")
 
 
+@st.fragment
 def _forest(report: Mapping[str, Any], metric: str) -> None:
-    """Every contrast of the metric, as a figure and as a table."""
+    """The contrasts of the metric, as a figure and as a table; of many, first those against the first arm."""
     told = [one for one in report["contrasts"] if one["metric"] == metric]
     if not told:
         return
+    if len(told) > MANY:
+        told = _some(told, report)
     labels = {
         "title": t("report.contrasts"),
         "subtitle": t("report.intervals", n=report["rows"]),
@@ -144,6 +158,26 @@ def _forest(report: Mapping[str, Any], metric: str) -> None:
     components.chart(figure, lambda: pd.DataFrame(told), f"contrasts-{report['experiment']}")
     with st.expander(t("comparison.all_contrasts"), icon=":material/table_rows:"):
         st.dataframe(pd.DataFrame([compare_words.line(one) for one in told]), hide_index=True)
+
+
+def _some(told: list[dict[str, Any]], report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Those of one kind: against the first arm, or what one factor alone does."""
+    arms = {arm["key"]: {**arm, "adapter": arm["adapter"] or ""} for arm in report["arms"]}
+    kinds = {"first": [one for one in told if one["keys"][0] == next(iter(arms))]}
+    for factor in grid.FACTORS:
+        kinds[factor] = [one for one in told if grid.differ(*(arms[key] for key in one["keys"])) == [factor]]
+    kinds["all"] = told
+    kind = st.segmented_control(
+        t("report.contrasts"),
+        [kind for kind, found in kinds.items() if found],
+        default="first",
+        required=True,
+        format_func=lambda kind: f"{t(f'comparison.kinds.{kind}')} ({len(kinds[kind])})",
+        key=f"overview_kind_{report['experiment']}",
+        persist_state="page",
+        label_visibility="collapsed",
+    )
+    return kinds[kind or "first"]
 
 
 def _figures(report: Mapping[str, Any]) -> None:

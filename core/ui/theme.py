@@ -51,6 +51,10 @@ h1 { padding-bottom: .1rem !important; }
 .chip { display: inline-flex; align-items: center; gap: .45rem; font-size: .86rem; font-weight: 620;
   color: var(--arm); }
 .chip::before { content: ""; width: .7rem; height: .7rem; border-radius: 3px; background: var(--arm); }
+.findings > div { display: flex; flex-wrap: wrap; gap: .1rem .8rem; padding: .3rem 0; font-size: .86rem;
+  font-variant-numeric: tabular-nums; border-bottom: 1px solid color-mix(in srgb, currentColor 12%, transparent); }
+.findings .chip { flex: 2 1 16rem; } .findings .chip ~ span { flex: 1 1 12rem; }
+.findings .chip ~ span ~ span { flex: 2 1 18.5rem; }
 .figures { font-size: .8rem; color: color-mix(in srgb, currentColor 68%, transparent);
   font-variant-numeric: tabular-nums; }
 .question { font-weight: 620; font-size: 1.06rem; min-height: 40px; padding-top: .45rem; overflow-wrap: anywhere;

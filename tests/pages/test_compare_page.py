@@ -156,6 +156,13 @@ def test_the_overview_shows_what_was_found() -> None:
     assert "before, in training rows or the knowledge base: 4." in text
 
 
+def test_too_few_rows_are_said_in_words() -> None:
+    keep(made(square()[::2], RIGHT, rows=3))
+    app = opened("comparison")
+    assert "at least 20 are needed, 3 were compared" in app.info[0].value
+    assert "higher" not in " ".join(one.proto.body for one in app.get("html"))
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_tab_opens_in_both_languages(language: str) -> None:
     keep(made(square(), RIGHT))

@@ -180,25 +180,6 @@ def test_a_failed_run_says_why_in_the_language_of_the_screen(own_data_dir: Path)
     assert "工作进程突然结束" in app.error[0].value
 
 
-def test_compare_shows_a_finished_experiment(own_data_dir: Path) -> None:
-    folder = own_data_dir / "experiments" / "20260102-030405-mine-abcd"
-    arms = [{"adapter": "", "path": "", "rag": False}, {"adapter": "r1", "path": "x", "rag": False}]
-    rows = [{"input": f"q{i}", "reference": "r"} for i in range(3)]
-    inputs = {"dataset": "mine", "model": "m", "kb": "", "arms": arms, "rows": rows}
-    files.write_json(folder / "inputs.json", inputs)
-    jobs.create(folder, done=6, total=6)
-    jobs.update(folder, status=jobs.FINISHED)
-    for row in range(3):
-        for arm, score in (("base", 0.1 * row), ("r1", 0.5 + 0.1 * row)):
-            scores = dict.fromkeys(("rouge1", "rouge2", "rougeL", "rougeLsum"), score)
-            line = {"row": row, "arm": arm, "text": f"{arm} says {row}", "seconds": 1.0, "scores": scores}
-            files.append_jsonl(folder / "answers.jsonl", line)
-    app = opened("comparison")
-    text = " ".join(element.value for element in app.markdown)
-    assert "+0.500" in text and "at least 20 are needed, 3 were compared" in text
-    assert len(opened("comparison", tab="rows").dataframe[0].value) == 3
-
-
 def test_a_base_is_looked_into_and_a_source_is_shown_at_its_place(
     tiny_embedder: ModelCard, own_data_dir: Path, tmp_path: Path
 ) -> None:

@@ -1,0 +1,67 @@
+"""How far a comparison's figures go: what fine-tuning has cost elsewhere, and whether other draws say the same."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.evaluation.forgetting import METRICS
+from core.ui import compare_arms, compare_words
+from core.ui.components import plain
+from core.ui.i18n import t
+
+
+def show(report: Mapping[str, Any], metric: str) -> None:
+    """What of it was asked for.
+
+    Args:
+        report: of :func:`core.evaluation.results.results`.
+    """
+    if report["stability"]:
+        _stability(report, metric)
+    if report["forgetting"]:
+        _forgetting(report["forgetting"])
+
+
+def _stability(report: Mapping[str, Any], metric: str) -> None:
+    """What each seed alone would have said of the metric."""
+    found, called = report["stability"], compare_arms.labels(report["arms"])
+    st.subheader(t("report.stability"))
+    seeds = ", ".join(map(str, found["seeds"]))
+    st.caption(t("report.stability_help", temperature=found["temperature"], seeds=seeds))
+    lines = {}
+    for name, arm in found["arms"].items():
+        if of := arm["metrics"].get(metric):
+            told = [compare_words.figure(metric, value) for value in (*of["means"], of["sd"])]
+            heads = [*(f"{t(f'metrics.{metric}.label')} · {seed}" for seed in found["seeds"]), t("report.stability_sd")]
+            lines[called[name]] = dict(zip(heads, told, strict=True)) | {
+                t("report.stability_same"): f"{arm['same']:.0%}"
+            }
+    st.dataframe(pd.DataFrame.from_dict(lines, "index"))
+
+
+def _forgetting(found: Mapping[str, Any]) -> None:
+    """General questions: the verdict on each adapter, the figures it rests on, and every answer."""
+    st.subheader(t("report.forgetting"))
+    st.caption(t("report.forgetting_help", n=found["rows"]))
+    for one in found["contrasts"]:
+        if one["metric"] == METRICS[0]:
+            verdict = t(f"report.forgetting_{one['verdict']}", b=plain(one["b"]), n=one["n"])
+            same = t("report.forgetting_same", share=f"{found['same'][one['b']]:.0%}")
+            st.markdown(f"- {verdict} {compare_words.contrast(one)}. {same}")
+    figures = {
+        name: {t(f"metrics.{metric}.label"): compare_words.interval(of[metric], "mean", metric) for metric in METRICS}
+        for name, of in found["scores"].items()
+    }
+    st.dataframe(pd.DataFrame(figures))
+    with st.expander(t("report.forgetting_answers", n=found["rows"]), icon=":material/table_rows:"):
+        head = {"input": t("report.question"), "reference": t("report.reference")}
+        answers = [
+            {
+                **{said: row[part] for part, said in head.items()},
+                **{name: a["text"] for name, a in row["answers"].items()},
+            }
+            for row in found["answers"]
+        ]
+        st.dataframe(pd.DataFrame(answers), hide_index=True)
