@@ -1,8 +1,6 @@
 """The transformers Trainer for a task: its loss, batches of like length, and measuring that disturbs nothing."""
 
-import importlib.util
 import logging
-import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from core import files
-from core.errors import UserError
 from core.models import IMPORTING, loading, placement
-from core.training import callbacks, methods
+from core.training import callbacks, methods, reporting
 from core.training.config import TrainConfig
 from core.training.examples import Example
 from core.training.tasks import Task
@@ -41,14 +38,15 @@ def make(
         extra.append(methods.unfreezing(task.model, config))
     if config.early_stopping and test:
         extra.append(EarlyStoppingCallback(config.early_stopping))
+    args = arguments(folder, config, bool(test))
     trainer = _class(folder, task, list(test), asked)(
         model=task.model,
-        args=arguments(folder, config, bool(test)),
+        args=args,
         train_dataset=list(train),
         eval_dataset=list(test) or None,
         data_collator=task.collator(),
         processing_class=task.tokenizer,
-        callbacks=extra,
+        callbacks=[*extra, *reporting.callbacks(folder, config)],
     )
     trainer.reporter = callbacks.reporter(folder)
     trainer.add_callback(trainer.reporter)
@@ -123,7 +121,7 @@ def arguments(folder: Path, config: TrainConfig, measuring: bool) -> Any:
         use_cpu=loading.device() == "cpu",
         remove_unused_columns=False,
         label_names=["labels"],
-        report_to=_reports(folder, config),
+        **reporting.known_to_the_trainer(folder, config),
         run_name=config.name,
         disable_tqdm=True,
     )
@@ -145,22 +143,6 @@ def _optimizer(config: TrainConfig) -> str:
         logging.getLogger("yuan").warning("paged-adamw-8bit needs an NVIDIA GPU: adamw is used instead.")
         return OPTIMIZERS["adamw"]
     return OPTIMIZERS[config.optimizer]
-
-
-def _reports(folder: Path, config: TrainConfig) -> list[str]:
-    if not config.report_to:
-        return []
-    if not _installed(config.report_to):
-        raise UserError(
-            "The package {name} is not installed.", "Install it with pip, or leave the field empty.",
-            name=config.report_to,
-        )  # fmt: skip
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
-    return [config.report_to]
-
-
-def _installed(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
 
 
 @contextmanager

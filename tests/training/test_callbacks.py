@@ -10,7 +10,7 @@ import pytest
 from core import files, jobs
 from core.errors import UserError
 from core.models.cards import ModelCard
-from core.training import callbacks, trainer
+from core.training import callbacks, reporting, trainer
 from tests.helpers import runs, training
 
 
@@ -87,9 +87,8 @@ def test_rewinding_drops_what_will_come_again(own_data_dir: Path) -> None:
     assert training.samples(folder) == [{"step": step, "prompt": "问？", "text": "答"} for step in (0, 4)]
 
 
-def test_a_report_needs_its_package(tiny_card: ModelCard, dataset: Path) -> None:
-    if "swanlab" in sys.modules:
-        pytest.skip("swanlab is installed")
+def test_a_report_needs_its_package(tiny_card: ModelCard, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting, "_installed", lambda name: False)
     folder = training.prepared(training.config(dataset, report_to="swanlab"))
     with pytest.raises(UserError, match="The package swanlab is not installed"):
         training.train(folder)
@@ -115,10 +114,29 @@ def test_tensorboard_gets_the_figures_where_it_is_installed(
     package.SummaryWriter = SummaryWriter  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", package)
     monkeypatch.setattr("transformers.integrations.integration_utils.is_tensorboard_available", lambda: True)
-    monkeypatch.setattr(trainer, "_installed", lambda name: name == "tensorboard")
+    monkeypatch.setattr(reporting, "_installed", lambda name: name == "tensorboard")
     folder = training.prepared(training.config(dataset, max_steps=2, eval_rows=0, report_to="tensorboard"))
     training.train(folder)
     assert {("train/loss", 1), ("train/loss", 2)} <= set(written)
+
+
+def test_swanlab_is_told_by_its_own_callback_and_keeps_its_files_in_the_run(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for the package: the Trainer's own callback does not work with SwanLab of today."""
+    asked: list[dict[str, Any]] = []
+    package = ModuleType("swanlab.integration.transformers")
+    package.SwanLabCallback = lambda **given: asked.append(given)  # type: ignore[attr-defined]
+    for name in ("swanlab", "swanlab.integration", package.__name__):
+        monkeypatch.setitem(sys.modules, name, package)
+    monkeypatch.setattr(reporting, "_installed", lambda name: name == "swanlab")
+    monkeypatch.delenv("SWANLAB_MODE", raising=False)
+    config, folder = training.config(dataset, report_to="swanlab"), dataset.parent / "run"
+    assert len(reporting.callbacks(folder, config)) == 1
+    assert trainer.arguments(folder, config, False).report_to == []
+    [given] = asked
+    assert (given["mode"], given["experiment_name"]) == ("local", "tiny")
+    assert Path(given["log_dir"]).is_relative_to(folder)
 
 
 def test_the_paged_optimizer_gives_way_without_a_gpu(
