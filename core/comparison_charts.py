@@ -5,6 +5,7 @@ adapters each is paler than the one before, in an outline of the full colour.
 """
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from math import cos, sin, sqrt
 from typing import Any
 
@@ -15,6 +16,7 @@ PATTERNS = ("", "/", ".", "x", "+")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star")
 SHADES = (1.0, 0.45, 0.15)
 _LINE_HEIGHT = 66  # pixels of a contrast with its two lines of text
+_HOVER = 80  # characters
 _GOLDEN = 2.399963229728653  # radians; points set apart by it never fall on one another
 _APART = 0.009  # of an axis: points that are the same are fanned out by this much
 
@@ -134,7 +136,7 @@ def scatter(
     Points that are the same are fanned out around their place, so that each can be seen and chosen.
 
     Args:
-        points: {"row": from 1, "a", "b": scores, "effect": helped, hurt or unchanged, "text": on hover}.
+        points: {"row": from 1, "a", "b": scores, "effect": helped, hurt or unchanged, "text": what was asked}.
         labels: texts under "title", "subtitle", "a", "b" (of the axes), "row", and one per effect.
         colors: by effect.
         span: both axes' ends.
@@ -154,7 +156,7 @@ def scatter(
             "x": [x for x, _, _ in mine],
             "y": [y for _, y, _ in mine],
             "marker": {"size": 10, "symbol": symbols[effect], "color": colors[effect], "opacity": 0.8},
-            "customdata": [[point["row"], point["a"], point["b"], point["text"]] for _, _, point in mine],
+            "customdata": [[point["row"], point["a"], point["b"], _excerpt(point["text"])] for _, _, point in mine],
             "hovertemplate": f"{labels['row']} %{{customdata[0]}}: %{{customdata[3]}}<br>"
             "%{customdata[1]:.3f} → %{customdata[2]:.3f}<extra></extra>",
             "cliponaxis": False,
@@ -168,7 +170,7 @@ def scatter(
     margin = 0.05 * (span[1] - span[0])
     axis = {"range": [span[0] - margin, span[1] + margin], "gridcolor": GRID, "zeroline": False, "fixedrange": True}
     layout["xaxis"] = {**axis, "title": {"text": labels["a"]}}
-    layout["yaxis"] = {**axis, "title": {"text": labels["b"]}}
+    layout["yaxis"] = {**axis, "title": {"text": labels["b"].replace(" · ", "<br>")}, "automargin": True}
     layout["legend"]["y"] = -0.2
     return {"data": traces, "layout": layout}
 
@@ -252,6 +254,12 @@ def _paler(color: str, share: float) -> str:
     """A colour with so much of its strength, as what lies behind it shows through."""
     red, green, blue = (int(color[place : place + 2], 16) for place in (1, 3, 5))
     return color if share == 1 else f"rgba({red},{green},{blue},{share})"
+
+
+def _excerpt(said: str) -> str:
+    """The beginning of somebody's text, for a place where marks of HTML would be obeyed."""
+    plain = " ".join(said.split())
+    return escape(plain if len(plain) <= _HOVER else plain[: _HOVER - 1] + "…")
 
 
 def _legend(arms: Arms) -> int:

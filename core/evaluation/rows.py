@@ -113,6 +113,24 @@ def counts(found: "pd.DataFrame") -> dict[str, int]:
     return {name: int(seen.get(name, 0)) for name in EFFECTS}
 
 
+def points(experiment: Mapping[str, Any], metric: str, a: str, b: str) -> list[dict[str, Any]]:
+    """The rows that both arms have a score of: {"row": from 1, "a", "b": scores, "effect", "text": what was asked}."""
+    about, found = scoring.metrics()[metric], []
+    for number, row in enumerate(experiment["answers"], 1):
+        first, second = score(row, a, metric), score(row, b, metric)
+        if first is not None and second is not None:
+            told = {"a": first, "b": second, "effect": effect(about, first, second)}
+            found.append({"row": number, **told, "text": row["input"]})
+    return found
+
+
+def span(found: Sequence[Mapping[str, Any]], metric: str) -> tuple[float, float]:
+    """From where to where the scores of some :func:`points` can lie."""
+    if scoring.metrics()[metric].unit == "share":
+        return 0.0, 1.0
+    return 0.0, max(max(point["a"], point["b"]) for point in found) or 1.0
+
+
 def switched_on(arms: Sequence[Mapping[str, Any]], factor: str) -> list[tuple[str, str]]:
     """(a, b) by name: the arms of which b is a with this one factor switched on.
 

@@ -1,6 +1,5 @@
 """The overview's points: row against row with the row that is clicked, what quality takes in time, and the classes."""
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,11 +8,8 @@ import streamlit as st
 
 from core import comparison_charts
 from core.evaluation import rows, scoring
-from core.evaluation.metrics import Metric
 from core.ui import compare_arms, compare_case, components, theme
 from core.ui.i18n import t
-
-_HOVER = 80  # characters of a question
 
 
 def show(experiment: dict[str, Any], report: dict[str, Any], metric: str) -> None:
@@ -36,7 +32,7 @@ def _rows(experiment: dict[str, Any], report: dict[str, Any], metric: str) -> No
     st.subheader(t("comparison.points.heading"))
     called = {arm["key"]: arm["name"] for arm in report["arms"]}
     a, b = _pair(called, report["experiment"])
-    points = _points(experiment, scoring.metrics()[metric], a, b)
+    points = rows.points(experiment, metric, a, b)
     if not points:
         st.caption(t("comparison.points.none"))
         return
@@ -65,21 +61,10 @@ def _pair(called: Mapping[str, str], experiment_id: str) -> tuple[str, str]:
     return found[0], found[1]
 
 
-def _points(experiment: Mapping[str, Any], metric: Metric, a: str, b: str) -> list[dict[str, Any]]:
-    found = []
-    for number, row in enumerate(experiment["answers"], 1):
-        first, second = (rows.score(row, arm, metric.name) for arm in (a, b))
-        if first is not None and second is not None:
-            effect = rows.effect(metric, first, second)
-            text = html.escape(" ".join(row["input"].split())[:_HOVER])
-            found.append({"row": number, "a": first, "b": second, "effect": effect, "text": text})
-    return found
-
-
 def _scatter(
     points: Sequence[Mapping[str, Any]], report: Mapping[str, Any], metric: str, a: str, b: str
 ) -> dict[str, Any]:
-    about, arms = scoring.metrics()[metric], {arm["key"]: arm for arm in report["arms"]}
+    arms = {arm["key"]: arm for arm in report["arms"]}
     shades = theme.arm_colors()
     labels = {effect: t(f"rows.{effect}") for effect in rows.EFFECTS} | {"row": t("rows.row")}
     labels |= {"a": arms[a]["name"], "b": arms[b]["name"]}
@@ -87,9 +72,7 @@ def _scatter(
     labels["subtitle"] = t("comparison.points.subtitle", n=len(points))
     colors = {rows.HELPED: shades[compare_arms.cell(arms[b])], rows.HURT: shades[compare_arms.cell(arms[a])]}
     colors[rows.UNCHANGED] = comparison_charts.MUTED
-    values = [point[side] for point in points for side in ("a", "b")]
-    span = (0.0, 1.0) if about.unit == "share" else (0.0, max(values) or 1.0)
-    return comparison_charts.scatter(points, labels, colors, theme.ink(), span)
+    return comparison_charts.scatter(points, labels, colors, theme.ink(), rows.span(points, metric))
 
 
 def _chosen(figure: Mapping[str, Any], event: Any) -> int | None:

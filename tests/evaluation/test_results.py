@@ -168,7 +168,7 @@ def test_the_report_is_whole_and_nothing_in_it_is_live(experiment: dict[str, Any
     for words in ("Where fine-tuning hurt", "微调帮了倒忙的地方", "training row 8 of run-a", "row 4: 100%", "reader"):
         assert words in body
     figures = [json.loads(found) for found in re.findall(r'type="application/json">(.*?)</script>', made_page)]
-    assert [len(figure["data"]) for figure in figures] == [4, 4, 1, 1]
+    assert [len(figure["data"]) for figure in figures] == [4, 4, 4, 4, 1, 1, 3, 3]
     assert figures[0]["data"][3]["marker"]["color"] == "#0F766E"
     assert "python -m core compare --dataset d" in body
 

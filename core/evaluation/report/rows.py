@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.evaluation import rows
-from core.evaluation.report.words import bilingual, both, chip, color, label, text
+from core.evaluation.report.words import bilingual, both, chip, label, shade, text
 
 _EXCERPT = 90  # characters
 
@@ -72,7 +72,7 @@ def _card(answer: Mapping[str, Any], arm: Mapping[str, Any], metric: str) -> str
     thought = f"{thought}{html.escape(reasoning)}</p></details>" if reasoning else ""
     figure = "" if score is None else f" {score:.3f}"
     return (
-        f'<div class="card" style="--arm: {color(arm)}">{chip(arm)}{figure}'
+        f'<div class="card" style="--arm: {shade(arm)}">{chip(arm)}{figure}'
         f'<p class="said">{html.escape(answer["text"]) or "…"}</p>{thought}</div>'
     )
 

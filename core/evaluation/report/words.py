@@ -60,10 +60,19 @@ def table(head: str, lines: Iterable[str]) -> str:
 
 
 def color(arm: Mapping[str, Any]) -> str:
-    """The fixed colour of an arm."""
-    return ARMS[("tuned" if arm["adapter"] else "base") + ("_rag" if arm["rag"] else "")][0]
+    """The fixed colour of an arm, as charts are kept: the light one."""
+    return _pair(arm)[0]
+
+
+def shade(arm: Mapping[str, Any]) -> str:
+    """The same for style sheets, light or dark as the reader's screen is."""
+    return f"light-dark({', '.join(_pair(arm))})"
 
 
 def chip(arm: Mapping[str, Any]) -> str:
     """An arm's name in its colour."""
-    return f'<span class="arm" style="--arm: {color(arm)}">{html.escape(arm["name"])}</span>'
+    return f'<span class="arm" style="--arm: {shade(arm)}">{html.escape(arm["name"])}</span>'
+
+
+def _pair(arm: Mapping[str, Any]) -> tuple[str, str]:
+    return ARMS[("tuned" if arm["adapter"] else "base") + ("_rag" if arm["rag"] else "")]
