@@ -145,6 +145,7 @@ def test_the_overview_shows_what_was_found() -> None:
     told = [one for one in report["contrasts"] if one["metric"] == "rougeL"]
     assert forest["data"][0]["x"] == [one["delta"] for one in told]
     assert {int(row[0]) for trace in points["data"] for row in trace["customdata"]} == set(range(1, 25))
+    assert "<img" not in str(points["data"]) and "&lt;img" in str(points["data"])
     helped, hurt, unchanged = ([row[0] for row in trace["customdata"]] for trace in points["data"])
     last = next(one for one in told if (one["a"], one["b"]) == ("base", "run-a+kb"))
     assert (len(helped), len(hurt), len(unchanged)) == (last["helped"], last["hurt"], last["unchanged"])
