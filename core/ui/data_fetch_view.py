@@ -43,9 +43,10 @@ def follow(address: str) -> dict[str, list[Path]] | None:
     @st.fragment(run_every=1.0 if live else None)
     def look() -> None:
         found = fetching.progress(address)
-        if found is None or found.live != live:
+        if found and found.live == live:
+            _show(address, found)
+        else:
             st.rerun(scope="app")
-        _show(address, found)
 
     look()
     return None
