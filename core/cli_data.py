@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cli_output import Json, show, stage, table
+from core.cli_output import Json, counted, show, stage, table
 from core.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, help="Data sets: list, check, preview, add, remove.")
@@ -65,7 +65,7 @@ def data_check(
         parts = []
         for name, each in found.items():
             layout_name = each.mapping.layout if each.mapping else "not recognised"
-            parts += [f"{name}: {each.report.rows} rows, {layout_name}", *_lines(each.report)]
+            parts += [f"{name}: {counted(each.report.rows, 'row')}, {layout_name}", *_lines(each.report)]
         return "\n".join(parts)
 
     show({"files": records}, as_json, text)
@@ -104,9 +104,11 @@ def data_preview(
 
     def text() -> str:
         parts = ["".join(f"«{text}»" if learned else text for text, learned in pieces) + "\n" for pieces in shown]
-        parts.append(f"{len(tokens)} examples; median {lengths['median']}, longest {lengths['longest']} tokens")
+        parts.append(
+            f"{counted(len(tokens), 'example')}; median {lengths['median']}, longest {lengths['longest']} tokens"
+        )
         parts.append(f"{lengths['beyond']} ({lengths['share']:.1%}) longer than {max_length}")
-        parts.append(f"an epoch: {plan['epoch_tokens']} tokens, {plan['epoch_steps']} steps")
+        parts.append(f"an epoch: {plan['epoch_tokens']} tokens, {counted(plan['epoch_steps'], 'step')}")
         return "\n".join(parts)
 
     show(report, as_json, text)

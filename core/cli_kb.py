@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.cli_output import Json, MultiQuery, complain, count, note, show, table
+from core.cli_output import Json, MultiQuery, complain, count, counted, note, show, table
 from core.errors import UserError, fill, sentence
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _indexed(work: Callable[[], "Report"], as_json: bool) -> None:
             show({"documents": 0, "chunks": 0, "rejected": _worded(error.rejected)}, as_json, str)
         raise
     _tell(report.rejected, as_json)
-    text = f"{report.name}: {report.documents} documents, {report.chunks} chunks"
+    text = f"{report.name}: {counted(report.documents, 'document')}, {counted(report.chunks, 'chunk')}"
     extras = {"unchanged": len(report.unchanged), "left out": len(report.rejected), "repeated": report.duplicates}
     if any(extras.values()):
         text += " (" + ", ".join(f"{number} {word}" for word, number in extras.items() if number) + ")"
@@ -236,7 +236,7 @@ def kb_questions(
     rows = list(questions.generate(name, number, seed, tick=lambda done: count(done, number), **by))
     files.write_text(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     made = questions.summary(rows)
-    text = f"{out}: {made['n']} questions, {made['model']} by the model, {made['words']} made of words"
+    text = f"{out}: {counted(made['n'], 'question')}, {made['model']} by the model, {made['words']} made of words"
     show(
         {"kb": name, "out": str(out), "generator": None if without_model else card.name, **made}, as_json, lambda: text
     )

@@ -30,6 +30,11 @@ def table(rows: list[dict[str, Any]], columns: list[str]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
 
 
+def counted(number: int, one: str) -> str:
+    """ "1 row", "2 rows"."""
+    return f"{number} {one}" if number == 1 else f"{number} {one}s"
+
+
 def note(text: str, end: str = "\n") -> None:
     """Progress goes to stderr, and only where a person looks on."""
     if sys.stderr.isatty():

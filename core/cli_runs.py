@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cli_output import Json, show, stage, table
+from core.cli_output import Json, counted, show, stage, table
 from core.errors import UserError, sentence
 
 app = typer.Typer(no_args_is_help=True, help="Fine-tuning runs: the queue, what became of them, and what to do next.")
@@ -195,7 +195,9 @@ def estimate(
         parts = [f"  {name:<12}{size / 1e9:6.2f} GB" for name, size in report["memory"].items()]
         lines = [*parts, f"needs {told.memory.total / 1e9:.2f} GB, free {told.free / 1e9:.2f} GB on {told.device}"]
         lines.append(
-            f"takes about {told.seconds / 60:.0f} min for {told.steps} steps" if told.seconds else "time: not known yet"
+            f"takes about {told.seconds / 60:.0f} min for {counted(told.steps, 'step')}"
+            if told.seconds
+            else "time: not known yet"
         )
         if told.proposal:
             changed = " ".join(f"--set {name}={value}" for name, value in told.proposal.items())

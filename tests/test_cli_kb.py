@@ -48,7 +48,7 @@ def test_a_folder_with_broken_files_is_indexed_with_a_line_for_each(folder: Path
     for error in report["rejected"]:
         assert error["name"] in error["message"] and error["hint"] and "{" not in error["message"] + error["hint"]
     done = run("build", "库", str(folder))
-    assert done.stdout == "库: 1 documents, 1 chunks (1 unchanged, 3 left out)\n"
+    assert done.stdout == "库: 1 document, 1 chunk (1 unchanged, 3 left out)\n"
     assert len([line for line in done.stderr.splitlines() if line.startswith("left out: ")]) == 3
     rows = {row["name"]: row["status"] for row in answer("documents", "库")["documents"]}
     assert rows == {"a.md": "ready", "cut.pdf": "rejected", "empty.docx": "rejected", "program.exe": "rejected"}
