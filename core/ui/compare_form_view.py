@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from core import jobs
 from core.errors import UserError
 from core.evaluation import experiments
 from core.evaluation.freezing import Plan
@@ -19,7 +20,7 @@ from core.training import runs
 from core.training.data import datasets
 from core.training.data.columns import TEXT
 from core.ui import components
-from core.ui.i18n import show_error, t
+from core.ui.i18n import seconds, show_error, t
 
 BASE = "base"
 ROWS = 24
@@ -41,17 +42,30 @@ def show() -> str:
                 t("comparison.start"), type="primary", icon=":material/play_arrow:", key="compare_start",
                 disabled=not arms,
             )  # fmt: skip
-            st.markdown(_size(arms, plan.limit, plan.repeats if plan.temperature else 1))
+            st.markdown(_size(arms, plan))
     return _start(plan) if pressed else ""
 
 
-def _size(arms: int, rows: int, seeds: int) -> str:
-    """How much is asked."""
+def _size(arms: int, plan: Plan) -> str:
+    """How much is asked, and how long the same model took lately for as much."""
     if not arms:
         return t("comparison.no_arm")
+    seeds = plan.repeats if plan.temperature else 1
+    answers = arms * plan.limit * seeds
     word = "size" if seeds == 1 else "size_drawn"
-    said = t(f"comparison.{word}", arms=arms, rows=rows, seeds=seeds, answers=arms * rows * seeds)
-    return said if arms > 1 else f"{said} {t('comparison.alone')}"
+    said = [t(f"comparison.{word}", arms=arms, rows=plan.limit, seeds=seeds, answers=answers)]
+    if pace := _pace(plan.model):
+        said.append(t("comparison.takes", time=seconds(pace * answers)))
+    if arms == 1:
+        said.append(t("comparison.alone"))
+    return " ".join(said)
+
+
+def _pace(model: str) -> float:
+    """Seconds an answer took in the newest finished comparison of a model; 0: there is none."""
+    finished = (one for one in experiments.listing() if one["status"] == jobs.FINISHED and one["model"] == model)
+    timed = (one["elapsed"] / one["done"] for one in finished if one.get("elapsed") and one.get("done"))
+    return float(next(timed, 0.0))
 
 
 def fill(plan: Plan) -> None:

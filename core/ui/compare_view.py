@@ -35,6 +35,8 @@ def page() -> None:
             _open(st.query_params.get("experiment", ""))
         if started := compare_form_view.show():
             _open(started)
+        if not found:
+            st.caption(t("comparison.first"))
         return
     wanted = st.query_params.get("experiment", "")
     current = wanted if wanted in found else next(iter(found))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core import jobs
 from core.evaluation import experiments
 from core.evaluation.freezing import Plan
 from core.evaluation.metrics import expected
@@ -98,10 +99,11 @@ def test_a_kept_comparison_is_asked_again_with_a_change(
         "seed": 5,
         "tokenizer": "jieba",
     }
-    keep(kept)
+    jobs.update(keep(kept), elapsed=48.0)  # for 96 answers
     app = opened("comparison")
     app.button(key="compare_duplicate").click().run()
     app.number_input(key="compare_limit").set_value(40).run()
+    assert "160 answers" in (said := " ".join(element.value for element in app.markdown)) and "80 s" in said
     app.button(key="compare_start").click().run()
     assert [asdict(plan) for plan in started] == [asdict(experiments.plan(kept)) | {"limit": 40}]
     assert asdict(experiments.plan(kept)) == asdict(
