@@ -3,7 +3,6 @@
 import logging
 import sys
 import time
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -18,10 +17,6 @@ app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_kb.app, name="kb")
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_runs.app, name="runs")
-
-
-Strategy = StrEnum("Strategy", {"ZERO_SHOT": "zero-shot"})
-StrategyOption = Annotated[Strategy, typer.Option("--strategy", help="How the question is put.")]
 
 
 def run() -> None:
@@ -104,11 +99,16 @@ def ask(
     multi_query: MultiQuery = 1,
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0, max=2, help="0: greedy, repeats exactly.")] = None,
-    strategy: StrategyOption = Strategy.ZERO_SHOT,
+    strategy: Annotated[str, typer.Option(help="zero-shot, few-shot, cot or one of yours.")] = "zero-shot",
+    examples: Annotated[
+        str, typer.Option(help="Data set whose train split few-shot examples come from; by default the adapter's own.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Ask a question, with or without a knowledge base, or both at once."""
+    from core.evaluation import shots
     from core.generation import ask as asking
+    from core.generation import templates
     from core.generation.engine import Engine, Options
     from core.rag import context, retrieval
     from core.training import runs
@@ -118,14 +118,15 @@ def ask(
     name = model or (runs.base(adapter) if adapter else "")
     card = cards.card(name) if name else store.default_generator()
     path = runs.adapter(adapter, card.name) if adapter else None
-    arms = asking.arms(card.name, question, [False, True] if compare else [bool(kb)], adapter, path, reader)
+    [how] = shots.prepared([templates.load(strategy)], question, examples, adapter)
+    arms = asking.arms(card.name, question, [False, True] if compare else [bool(kb)], adapter, path, reader, how)
     options = Options.of(card, max_new_tokens=max_new_tokens, temperature=temperature)
     engine, passages, queries = Engine(), list[dict[str, Any]](), list[str]()
     if kb:
         write = asking.writer(engine, card.name) if rewrite or multi_query > 1 else None
         search = retrieval.Settings(rewrite=rewrite, queries=multi_query)
         found = retrieval.retrieve(kb, question, top_k or card.passages, search, count, write=write)
-        room = asking.room(card.name, question, (), options.max_new_tokens)
+        room = asking.room(card.name, how.prompt(question), (), options.max_new_tokens)
         read = context.build(kb, found.passages, context.Room(*room) if room else None)
         passages, queries = [passage.as_dict() for passage in read], found.queries
     answers = asking.submit(engine, card.name, question, arms, passages, options=options).result()
@@ -138,6 +139,8 @@ def ask(
             parts.append(f"— {model_name}, {'with ' + kb if record['rag'] else 'without knowledge base'}")
             if record["rag"] and not passages:
                 parts.append(f"(Nothing in {kb} is near enough to this question: answered without passages.)")
+            if record["reasoning"]:
+                parts.append(f"(Reasoning: {' '.join(record['reasoning'].split())})")
             parts.append(record["text"])
             parts += [f"  [{p['score']:.3f}] {p['source']}: {p['text'][:100]}" for p in record["passages"]]
         return "\n".join(parts)

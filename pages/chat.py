@@ -7,7 +7,7 @@ from core.generation import chats, turns
 from core.models import cards
 from core.rag import knowledge
 from core.ui import chat_view as view
-from core.ui import resources, shell
+from core.ui import live_grid_view, resources, shell, turn_view
 from core.ui.i18n import show_error, t
 
 shell.enter("chat")
@@ -32,17 +32,19 @@ with st.container(horizontal=True, vertical_alignment="center"):
     )
     bases = [row["name"] for row in knowledge.listing()]
     kb = view.choose_kb(bases, chat)
-    chosen = view.settings_popover()
+    chosen = view.settings_popover(mode or "both")
     if chat["turns"]:
         view.manage(chat)
 
 mode = mode or "both"
+if mode == view.GRID:
+    chosen |= live_grid_view.choose(chosen["model"])
 card = cards.card(chosen["model"])
 st.caption(t("common.embedded_answers" if card.embedded else "common.model_answers", title=card.title))
 
 place = st.empty()  # emptied, not left to fade, once there is a turn
 for number, kept in enumerate(chat["turns"][:-1] if turn else chat["turns"]):
-    view.kept_turn(kept, f"{chat['id']}-{number}")
+    turn_view.kept_turn(kept, f"{chat['id']}-{number}")
 
 if failed := st.session_state.pop("chat_error", None):
     show_error(failed)
@@ -60,4 +62,4 @@ if asked := typed or example:
         show_error(error)
 
 if turn:
-    view.watch(turn, f"{chat['id']}-{len(chat['turns']) - 1}")
+    turn_view.watch(turn, f"{chat['id']}-{len(chat['turns']) - 1}")

@@ -206,6 +206,25 @@ def test_ask_says_that_nothing_was_found_and_answers_without(
     assert "Nothing in kb is near enough to this question: answered without passages." in text
 
 
+@pytest.mark.parametrize("strategy", ["few-shot", "cot"])
+def test_ask_puts_the_question_with_a_strategy(tiny_card: ModelCard, strategy: str) -> None:
+    """The answer is the engine's to the prompt that an experiment would ask with."""
+    from core.evaluation import shots
+    from core.generation import prompts, templates
+    from core.generation.engine import Engine, Options, Request
+
+    question = "The odd numbers in this group add up to an even number: 3, 5, 8."
+    [how] = shots.prepared([templates.load(strategy)], question, "odd-numbers")
+    asked = how.prompt(question)
+    assert asked != question and (strategy == "cot" or asked.count("Answer:") == 3)
+    words = ["--strategy", strategy, "--examples", "odd-numbers", "--max-new-tokens", "8"]
+    (answer,) = quick("ask", question, *words)["answers"]
+    rows = [Request(prompts.conversation(asked))]
+    [expected] = Engine().submit("tiny", rows, Options.of(tiny_card, max_new_tokens=8)).result()
+    said = answer["text"] if strategy == "few-shot" else answer["reasoning"] + answer["text"]
+    assert answer["strategy"] == strategy and "".join(said.split()) == "".join(expected.text.split())
+
+
 def test_ask_says_what_is_missing() -> None:
     assert "Add --kb NAME" in run("ask", "Hi", "--compare", code=2).stderr
     assert "Known models" in run("ask", "Hi", "--model", "gpt-9", code=2).stderr

@@ -12,9 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from core.duplicates import similarity
 from core.errors import UserError
-from core.evaluation import forgetting, lengths, overlap
+from core.evaluation import forgetting, lengths, overlap, shots
 from core.evaluation.grid import Arm, condition
 from core.evaluation.lengths import Lengths
 from core.evaluation.metrics import class_names, expected
@@ -28,7 +27,6 @@ from core.rag import context, knowledge, retrieval
 from core.training import runs
 from core.training.data import datasets
 from core.training.data.columns import LABEL, Row
-from core.training.data.datasets import Dataset
 
 Progress = Callable[[int, int], None]
 PACKAGES = ("torch", "transformers", "peft", "tokenizers", "sentence-transformers", "rouge-score")
@@ -99,7 +97,7 @@ def freeze(plan: Plan, progress: Progress | None = None) -> dict[str, Any]:
             row["passages"] = [passage.as_dict() for passage in context.build(plan.kb, found, room)]
             if progress:
                 progress(done + 1, len(rows))
-    _render(rows, arms, chosen, _examples(data, with_kb), card, plan.seed, fit)
+    _render(rows, arms, chosen, shots.pool(data, with_kb), card, plan.seed, fit)
     met, unknown = _overlap(asked, plan.models, plan.kb if with_kb else "")
     return {
         "dataset": plan.dataset,
@@ -160,18 +158,10 @@ def _arms(plan: Plan, strategies_: Sequence[str]) -> list[Arm]:
     return [{**arm, "sha256": sha256(weights(arm))} if arm["path"] else arm for arm in arms]
 
 
-def _asked(row: Row, with_kb: bool) -> str:
-    return str(row["question"] if with_kb and "context" in row and "question" in row else row["input"])
-
-
 def _row(row: Row, with_kb: bool, labels: Sequence[str]) -> dict[str, Any]:
     wanted = expected(row, labels)
-    frozen = {"input": _asked(row, with_kb), "reference": wanted.references[0], "expected": asdict(wanted)}
+    frozen = {"input": shots.asked(row, with_kb), "reference": wanted.references[0], "expected": asdict(wanted)}
     return frozen if with_kb or "context" not in row else {**frozen, "context": row["context"]}
-
-
-def _examples(data: Dataset, with_kb: bool) -> list[Example]:
-    return [Example(_asked(row, with_kb), row["output"]) for row in data.examples()]
 
 
 def _render(
@@ -193,12 +183,11 @@ def _render(
         read = prompts.reading(question, row.get("passages", []), card.source_tags)
         row["examples"], row["prompts"] = {}, {}
         for name, template in chosen.items():
-            likeness = _likeness if template.pick == SIMILAR else None
-            shown = strategies.choose(template, question, pool, seed, likeness) if template.kind == FEW_SHOT else []
+            shown = shots.choose(template, question, pool, seed)
             passages = {key: read if arm["rag"] else () for key, arm in conditions.items() if arm["strategy"] == name}
             made = _prompts(template, question, passages, shown)
             while shown and fit and not all(fit.fits(text, template.kind) for text in made.values()):
-                shown = shown[1:] if likeness else shown[:-1]  # the most similar ones stand last
+                shown = shown[1:] if template.pick == SIMILAR else shown[:-1]  # the most similar ones stand last
                 made = _prompts(template, question, passages, shown)
             row["prompts"] |= made
             if template.kind == FEW_SHOT:
@@ -209,10 +198,6 @@ def _prompts(
     template: Template, question: str, passages: Mapping[str, Sequence[str]], shown: Sequence[Example]
 ) -> dict[str, str]:
     return {key: strategies.prompt(template, question, read, shown) for key, read in passages.items()}
-
-
-def _likeness(question: str, others: Sequence[str]) -> list[float]:
-    return [similarity(question, other) for other in others]
 
 
 def _overlap(asked: Sequence[Row], models: Sequence[str], kb: str) -> tuple[list[dict[str, Any]], list[str]]:

@@ -1,24 +1,26 @@
 """One question to one or several arms at once: the step from retrieved passages to a batch for the engine."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
-from core.generation import prompts
+from core.generation import prompts, strategies
 from core.generation.engine import Answer, Engine, Generation, Options, Request
+from core.generation.strategies import Strategy
 from core.models import IMPORTING, adapters, cards, loading, store
 
 History = Sequence[tuple[str, str]]
 """The earlier (question, answer) pairs of a conversation, oldest first."""
 REWRITING = 64  # tokens of a rewritten question, or of a few
+MOST_ARMS = 8  # answered at once
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One combination under comparison: with or without the knowledge base, base model or an adapter.
+    """One combination under comparison: with or without the knowledge base, base model or an adapter, a strategy.
 
     ``adapter`` is the run's name (empty: base model) and ``adapter_path`` the directory its weights lie in. A
     ``reader`` is an adapter for answering from passages, of no use where there are none.
@@ -28,6 +30,7 @@ class Arm:
     adapter: str = ""
     adapter_path: Path | None = field(default=None, compare=False)
     reader: bool = False
+    strategy: Strategy = field(default_factory=strategies.zero_shot)
 
     @property
     def key(self) -> str:
@@ -36,11 +39,17 @@ class Arm:
 
     def given(self, passages: Sequence[Any]) -> "Arm":
         """The arm that really answers, once it is known what was found."""
-        return Arm(self.rag) if self.reader and not passages else self
+        return replace(self, adapter="", adapter_path=None, reader=False) if self.reader and not passages else self
 
 
 def arms(
-    model: str, question: str, uses: Sequence[bool], adapter: str = "", path: Path | None = None, reads: bool = True
+    model: str,
+    question: str,
+    uses: Sequence[bool],
+    adapter: str = "",
+    path: Path | None = None,
+    reads: bool = True,
+    strategy: Strategy | None = None,
 ) -> list[Arm]:
     """The arms of one question, one for each of ``uses`` (without, with a knowledge base).
 
@@ -48,9 +57,37 @@ def arms(
         adapter, path: a run's id and its weights, for all arms; empty: the base model.
         reads: without an adapter, the one that comes with the app for this model and the question's language is used
             where passages are read (:func:`core.models.adapters.reader`).
+        strategy: of all arms; None: zero-shot.
     """
     own = adapters.reader(model, prompts.language(question)) if reads and not adapter else None
-    return [Arm(use, own.name, own.folder, True) if own and use else Arm(use, adapter, path) for use in uses]
+    how = strategy or strategies.zero_shot()
+    return [
+        Arm(use, own.name, own.folder, True, how) if own and use else Arm(use, adapter, path, strategy=how)
+        for use in uses
+    ]
+
+
+def grid(paths: Mapping[str, Path], how: Sequence[Strategy], uses: Sequence[bool] = (False, True)) -> list[Arm]:
+    """Every arm of {base model, adapters} × strategies × {without, with the knowledge base}, in this order.
+
+    Args:
+        paths: the adapters' weights by id.
+
+    Raises:
+        UserError: there is no strategy, or there are more arms than are answered at once.
+    """
+    models: list[tuple[str, Path | None]] = [("", None), *paths.items()]
+    made = [Arm(use, name, path, strategy=one) for name, path in models for one in how for use in uses]
+    if not made:
+        raise UserError("No prompt strategy was chosen.", "Choose at least one.")
+    if len(made) > MOST_ARMS:
+        raise UserError(
+            "{count} answers were to be written at once; {most} can be.",
+            "Choose fewer adapters or strategies.",
+            count=len(made),
+            most=MOST_ARMS,
+        )
+    return made
 
 
 def submit(
@@ -73,10 +110,10 @@ def submit(
     """
     if not question.strip():
         raise UserError("The question is empty.", "Type a question.")
-    context = prompts.with_context(question, prompts.reading(question, passages, cards.card(model).source_tags))
+    read = prompts.reading(question, passages, cards.card(model).source_tags)
     requests = []
     for arm, history in zip(arms, histories or [()] * len(arms), strict=True):
-        asked = context if arm.rag else question
+        asked = arm.strategy.prompt(question, read if arm.rag else ())
         requests.append(Request(prompts.conversation(asked, history), arm.given(passages).adapter_path))
     return engine.submit(model, requests, options)
 
@@ -126,11 +163,20 @@ def writer(engine: Engine, model: str) -> Callable[[str], str]:
 
 
 def record(model: str, arm: Arm, answer: Answer, passages: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """An answer as it is kept in a conversation and printed by the command line."""
+    """An answer as it is kept in a conversation and printed by the command line.
+
+    Once it is finished, its reasoning stands apart from it; while it grows nobody can tell the two apart.
+    """
+    template = arm.strategy.template
+    said = strategies.extract(template, answer.text) if answer.finish else strategies.Extracted(answer.text)
     return {
         "rag": arm.rag,
         "model": model,
         "adapter": arm.given(passages).adapter or None,
+        "strategy": template.name,
+        "template": template.version,
         **asdict(answer),
+        "text": said.answer,
+        "reasoning": said.reasoning,
         "passages": list(passages) if arm.rag else [],
     }

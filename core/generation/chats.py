@@ -7,10 +7,12 @@ from typing import Any
 
 from core import files
 from core.errors import UserError
+from core.generation.templates import ZERO_SHOT
 from core.settings import settings
 
 Chat = dict[str, Any]
-"""{"id", "title", "created", "updated", "turns": [{"question", "asked", "kb", "answers": [records of ask.record]}]}"""
+"""{"id", "title", "created", "updated", "turns": [{"question", "asked", "kb", "dataset" of the examples, "answers":
+[records of ask.record]}]}"""
 
 
 def _path(chat_id: str) -> Path:
@@ -68,14 +70,20 @@ def delete(chat_id: str) -> None:
     _path(chat_id).unlink(missing_ok=True)
 
 
-def history(chat: Chat, rag: bool) -> list[tuple[str, str]]:
-    """The earlier (question, answer) pairs as the column with or without knowledge base saw them.
+def history(chat: Chat, rag: bool, adapter: str = "", strategy: str = ZERO_SHOT) -> list[tuple[str, str]]:
+    """The earlier (question, answer) pairs as one arm's column saw them.
 
-    A turn asked in the other mode alone lends its answer, so that a follow-up keeps its thread.
+    A turn in which this arm was not asked lends the answer of the arm most like it, so that a follow-up keeps its
+    thread.
     """
+
+    def unlike(answer: dict[str, Any]) -> tuple[bool, ...]:
+        other = answer.get("strategy", ZERO_SHOT) != strategy
+        return answer["rag"] != rag, (answer.get("adapter") or "") != adapter, other
+
     pairs = []
     for turn in chat["turns"]:
-        answers = sorted((a for a in turn["answers"] if a["text"]), key=lambda answer: answer["rag"] != rag)
+        answers = sorted((a for a in turn["answers"] if a["text"]), key=unlike)
         if answers:
             pairs.append((turn["question"], answers[0]["text"]))
     return pairs
@@ -88,7 +96,11 @@ def as_markdown(chat: Chat) -> str:
         parts.append(f"## {turn['question']}")
         for answer in turn["answers"]:
             name = answer["model"] + (f" + {answer['adapter']}" if answer["adapter"] else "")
-            parts.append(f"### {name}, {'with' if answer['rag'] else 'without'} knowledge base")
+            how = answer.get("strategy", ZERO_SHOT)
+            asked = "" if how == ZERO_SHOT else f", {how}"
+            parts.append(f"### {name}, {'with' if answer['rag'] else 'without'} knowledge base{asked}")
+            if answer.get("reasoning"):
+                parts.append(f"*{' '.join(answer['reasoning'].split())}*")
             parts.append(answer["text"])
             parts.append(f"*{answer['tokens']} tokens in {answer['seconds']:.1f} s*")
             parts += [

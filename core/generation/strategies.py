@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from core.duplicates import duplicates
 from core.generation.prompts import language, with_context
-from core.generation.templates import COT, SIMILAR, Template
+from core.generation.templates import COT, SIMILAR, ZERO_SHOT, Template, builtin
 
 _PLACE = re.compile(r"\{(question|context|examples|answer)\}")
 
@@ -29,6 +29,23 @@ class Example:
     @property
     def text(self) -> str:
         return self.question
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A template together with the examples it shows for one question, from a train split (:func:`choose`)."""
+
+    template: Template
+    examples: tuple[Example, ...] = ()
+
+    def prompt(self, question: str, passages: Sequence[str] = ()) -> str:
+        """What is asked, see :func:`prompt`."""
+        return prompt(self.template, question, passages, self.examples)
+
+
+def zero_shot() -> Strategy:
+    """The question as it is: how everything is asked unless somebody chooses."""
+    return Strategy(builtin()[ZERO_SHOT])
 
 
 @dataclass(frozen=True)

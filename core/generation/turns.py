@@ -47,6 +47,8 @@ class Question:
     kb: str = ""
     options: Options | None = None
     cite: Cite | None = None
+    dataset: str = ""  # where the examples of few-shot prompts come from
+    alone: bool = False  # asked without what was said before in its conversation
 
 
 class Turn:
@@ -63,9 +65,12 @@ class Turn:
         self._stop = threading.Event()
         self._done = threading.Event()
         # The earlier turns as each column saw them, before this one joins them.
-        self._histories = [chats.history(chat, arm.rag) for arm in question.arms]
+        self._histories = [
+            [] if question.alone else chats.history(chat, arm.rag, arm.adapter, arm.strategy.template.name)
+            for arm in question.arms
+        ]
         self._entry: dict[str, Any] = {"question": question.text, "asked": time.time(), "kb": question.kb}
-        self._entry["answers"] = []
+        self._entry |= {"dataset": question.dataset, "answers": []}
         chat["turns"].append(self._entry)
 
     @property
@@ -136,7 +141,7 @@ class Turn:
         self._keep()
         if question.cite and self.passages:
             texts = [passage["text"] for passage in self.passages]
-            self._cited = [question.cite(answer.text, texts) for answer in self._generation.answers]
+            self._cited = [question.cite(answer["text"], texts) for answer in self.answers]
 
     def _indexing(self, done: int, total: int) -> None:
         self.stage = ("index", done / max(1, total))

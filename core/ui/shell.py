@@ -12,6 +12,7 @@ from core.ui.i18n import LANGUAGES, choose_language, t
 PAGES = {
     "overview": ("overview.py", ":material/grid_view:"),
     "chat": ("chat.py", ":material/forum:"),
+    "prompts": ("prompts.py", ":material/edit_note:"),
     "knowledge": ("knowledge.py", ":material/menu_book:"),
     "finetune": ("train.py", ":material/tune:"),
     "comparison": ("compare.py", ":material/balance:"),

@@ -55,6 +55,14 @@ h1 { padding-bottom: .1rem !important; }
   font-variant-numeric: tabular-nums; border-bottom: 1px solid color-mix(in srgb, currentColor 12%, transparent); }
 .findings .chip { flex: 2 1 16rem; } .findings .chip ~ span { flex: 1 1 12rem; }
 .findings .chip ~ span ~ span { flex: 2 1 18.5rem; }
+[class*="-hatched-"][class*="st-key-arm-"] { border-top-style: dashed !important; }
+[class*="-dotted-"][class*="st-key-arm-"] { border-top-style: dotted !important; }
+[class*="-double-"][class*="st-key-arm-"] { border-top: 5px double var(--arm) !important; }
+.chip.hatched::before { background: repeating-linear-gradient(135deg, var(--arm) 0 2px, transparent 2px 4px);
+  box-shadow: inset 0 0 0 1px var(--arm); }
+.chip.dotted::before { background: radial-gradient(var(--arm) 1.1px, transparent 1.4px) 0 0 / 3.7px 3.7px;
+  box-shadow: inset 0 0 0 1px var(--arm); }
+.chip.double::before { background: none; box-shadow: inset 0 0 0 2px var(--arm); }
 .figures { font-size: .8rem; color: color-mix(in srgb, currentColor 68%, transparent);
   font-variant-numeric: tabular-nums; }
 .question { font-weight: 620; font-size: 1.06rem; min-height: 40px; padding-top: .45rem; overflow-wrap: anywhere;

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from core.errors import UserError
-from core.generation import ask, prompts
+from core.generation import ask, prompts, strategies, templates
 from core.generation.ask import Arm
-from core.generation.engine import Engine, Options, Request
+from core.generation.engine import Answer, Engine, Options, Request
+from core.generation.strategies import Example, Strategy
 from core.models import cards, store
 from core.models.cards import ModelCard
 from core.settings import settings
@@ -98,3 +99,45 @@ def test_without_passages_such_an_adapter_has_nothing_to_read(reading_adapter: P
         [expected] = engine.submit("tiny", [Request(prompts.conversation(read), weights)], OPTIONS).result()
         assert answer.text == expected.text
         assert ask.record("tiny", chosen[0], answer, passages)["adapter"] == ("reads-zh" if passages else None)
+
+
+def test_strategies_in_one_batch_answer_as_each_does_alone(tiny_card: ModelCard, tiny_adapters: list[Path]) -> None:
+    """Base and adapter, three strategies, with and without passages: greedy, every arm says what it says by itself."""
+    engine = Engine()
+    shown = (Example("What is an owl?", "A bird."), Example("What is a pike?", "A fish."))
+    how = [Strategy(template, shown if name == "few-shot" else ()) for name, template in templates.builtin().items()]
+    arms = [*ask.grid({}, how), *ask.grid({"run": tiny_adapters[0]}, how[:1])[2:]]
+    assert len(arms) == 8
+    together = ask.submit(engine, "tiny", QUESTION, arms, [PASSAGE], options=OPTIONS).result()
+    for arm, answer in zip(arms, together, strict=True):
+        asked = strategies.prompt(
+            arm.strategy.template,
+            QUESTION,
+            prompts.tagged(QUESTION, [PASSAGE]) if arm.rag else (),
+            arm.strategy.examples,
+        )
+        row = Request(prompts.conversation(asked), arm.adapter_path)
+        assert answer.text == engine.submit("tiny", [row], OPTIONS).result()[0].text
+    assert len({answer.text for answer in together}) > 4
+
+
+def test_the_grid_is_ordered_and_bounded() -> None:
+    how = [Strategy(template) for template in templates.builtin().values()]
+    made = ask.grid({"run": Path("there")}, how[:2])
+    assert [(arm.adapter, arm.strategy.template.name, arm.rag) for arm in made] == [
+        (adapter, name, rag) for adapter in ("", "run") for name in ("zero-shot", "few-shot") for rag in (False, True)
+    ]
+    with pytest.raises(UserError, match="12 answers"):
+        ask.grid({"run": Path("there")}, how)
+    with pytest.raises(UserError, match="No prompt strategy"):
+        ask.grid({}, [])
+
+
+def test_a_finished_chain_of_thought_is_kept_apart_from_its_answer() -> None:
+    arm = ask.grid({}, [Strategy(templates.builtin()["cot"])], [False])[0]
+    growing = ask.record("tiny", arm, Answer("7 + 21 is 28.\nAnswer: True"), ())
+    assert (growing["text"], growing["reasoning"]) == ("7 + 21 is 28.\nAnswer: True", "")
+    done = ask.record("tiny", arm, Answer("7 + 21 is 28.\nAnswer: True", finish="end"), ())
+    assert (done["text"], done["reasoning"], done["strategy"]) == ("True", "7 + 21 is 28.", "cot")
+    plain = ask.record("tiny", Arm(), Answer("Answer: True", finish="end"), ())
+    assert (plain["text"], plain["reasoning"]) == ("Answer: True", "")

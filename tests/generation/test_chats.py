@@ -117,3 +117,13 @@ def test_as_json_it_is_what_is_kept() -> None:
     chats.save(chat)
     assert json.loads(chats.as_json(chat)) == chats.load(chat["id"])
     assert "问" in chats.as_json(chat)
+
+
+def test_each_column_of_a_grid_goes_on_with_what_it_said_itself() -> None:
+    chat = chats.new()
+    arms = [(rag, adapter, how) for rag in (False, True) for adapter in (None, "run") for how in ("zero-shot", "cot")]
+    told = [{"rag": r, "adapter": a, "strategy": how, "text": f"{r} {a} {how}"} for r, a, how in arms]
+    chat["turns"] = [{"question": "q", "asked": 0.0, "answers": told}]
+    for rag, adapter, how in arms:
+        assert chats.history(chat, rag, adapter or "", how) == [("q", f"{rag} {adapter} {how}")]
+    assert chats.history(chat, True, "other", "cot") == [("q", "True None cot")]

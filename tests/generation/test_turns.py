@@ -208,3 +208,22 @@ def test_both_columns_are_held_against_the_passages(engine: Engine) -> None:
     done(turns.start(engine, chat, question(arms=BOTH, retrieve=lambda progress: Found(PASSAGES), cite=cite)))
     answers = chats.load(chat["id"])["turns"][0]["answers"]
     assert [answer["cited"][0]["end"] for answer in answers] == [len(answer["text"]) for answer in answers]
+
+
+def test_a_chain_of_thought_is_held_against_the_passages_by_its_answer_and_asked_alone_it_knows_no_earlier_turn(
+    engine: Engine,
+) -> None:
+    from core.generation import strategies, templates
+
+    cot, heard = Arm(True, strategy=strategies.Strategy(templates.builtin()["cot"])), []
+
+    def cite(answer: str, texts: Any) -> list[dict[str, Any]]:
+        heard.append(answer)
+        return []
+
+    how = {"arms": [cot], "retrieve": lambda progress: Found(PASSAGES), "cite": cite, "alone": True}
+    chat = chats.new()
+    first = done(turns.start(engine, chat, question(**how)))
+    again = done(turns.start(engine, chat, question(**how)))
+    assert heard == [first.answers[0]["text"]] * 2
+    assert again.answers[0]["text"] == first.answers[0]["text"]

@@ -24,6 +24,7 @@ from tests.helpers.waiting import eventually
 PAGES = {
     "overview": None,
     "chat": "pages/chat.py",
+    "prompts": "pages/prompts.py",
     "finetune": "pages/train.py",
     "comparison": "pages/compare.py",
     "models": "pages/models.py",

@@ -1,0 +1,48 @@
+"""Prompts: one input put with several strategies, their prompts and their answers side by side."""
+
+import streamlit as st
+
+from core.errors import UserError
+from core.generation import templates, turns
+from core.ui import prompt_editor_view, resources, shell
+from core.ui import prompts_view as view
+from core.ui.i18n import show_error, t
+
+shell.enter("prompts")
+chat = view.current()
+turn = turns.live(chat["id"])
+resources.warm()
+view.exercises()
+asked = view.form()
+try:
+    how = view.ready(asked)
+    if asked.text.strip():
+        view.costs(asked, how, view.read(asked, how))
+except UserError as error:
+    how = []
+    show_error(error)
+
+pressed = st.button(
+    t("prompts.run"), type="primary", icon=":material/play_arrow:", key="prompts_run", disabled=bool(turn) or not how
+)
+if pressed:
+    try:
+        view.run(resources.engine(), chat, asked, how)
+        st.rerun()
+    except Exception as error:
+        show_error(error)
+if failed := st.session_state.pop("chat_error", None):
+    show_error(failed)
+answers = st.container()  # filled last: watching answers grow holds the script up
+
+st.subheader(t("prompts.templates"))
+names = list(templates.listing())
+if st.session_state.get("prompts_edited") not in names:
+    st.session_state["prompts_edited"] = names[0]
+edited = st.segmented_control(
+    t("prompts.templates"), names, key="prompts_edited", label_visibility="collapsed", persist_state="session"
+)
+prompt_editor_view.show(edited or names[0])
+
+with answers:
+    view.answers(chat, turn)
