@@ -114,6 +114,14 @@ def test_a_hubs_data_set_is_fetched_while_the_page_lives_and_found_again_after_a
     assert not app.exception and "fetch" not in app.query_params
     assert app.session_state["data_intake"]["found"]["train"].report.rows == 200
 
+    app.text_input(key="data_address_0").set_value("hf:o/none").run()
+    app.button(key="data_read").click().run()
+    eventually(lambda: fetching.progress("hf:o/none").status == jobs.FAILED)
+    app.run()
+    assert "o/none" in app.error[0].value
+    app.button(key="data_fetch_leave").click().run()
+    assert not app.error and "fetch" not in app.query_params
+
 
 def test_the_first_visitor_has_one_button(tiny_card: ModelCard, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[config.TrainConfig] = []
