@@ -74,9 +74,9 @@ def run(folder: Path, inputs: dict[str, Any]) -> None:
     engine, began = Engine(), time.time()
     efforts = [sum(ask.effort for ask in batch) for _, _, batch in left]
     for number, (part, place, batch) in enumerate(left):
-        requests = [_request(ask) for ask in batch]
+        requests = [request(ask) for ask in batch]
         generation = engine.submit(inputs["model"], requests, _options(part.inputs, place, batch[0]))
-        part.keep(batch, _finish(folder, generation), _likelihoods(engine, part.inputs, batch))
+        part.keep(batch, _finish(folder, generation), likelihoods(engine, part.inputs, batch))
         elapsed, done = time.time() - began, sum(len(part.done) for part in parts)
         eta = elapsed / sum(efforts[: number + 1]) * sum(efforts[number + 1 :])
         jobs.update(folder, stage="write", done=done, elapsed=round(elapsed, 1), eta=round(eta, 1))
@@ -157,7 +157,7 @@ def line(inputs: dict[str, Any], ask: Ask, answer: Answer, expected: Sequence[fl
     return {**kept, "parts": parts, "scores": scoring.figures(parts)}
 
 
-def _likelihoods(engine: Engine, inputs: dict[str, Any], batch: Sequence[Ask]) -> list[list[float] | None]:
+def likelihoods(engine: Engine, inputs: dict[str, Any], batch: Sequence[Ask]) -> list[list[float] | None]:
     """How likely each ask's first reference is right after its prompt: one forward pass over what was just asked.
 
     A chain of thought has none: there the reference stands behind a reasoning, not behind the prompt. With several
@@ -166,7 +166,7 @@ def _likelihoods(engine: Engine, inputs: dict[str, Any], batch: Sequence[Ask]) -
     if _kind(inputs, batch[0].arm) == COT or batch[0].seed != stability.seeds(inputs)[0]:
         return [None] * len(batch)
     references = [inputs["rows"][ask.row]["expected"]["references"][0] for ask in batch]
-    return engine.score(inputs["model"], [_request(ask) for ask in batch], references)
+    return engine.score(inputs["model"], [request(ask) for ask in batch], references)
 
 
 def _check_weights(arm: Arm) -> None:
@@ -196,7 +196,7 @@ def _options(inputs: dict[str, Any], place: int, ask: Ask) -> Options:
     return Options(max_new_tokens=ask.tokens, temperature=inputs.get("temperature", 0.0), seed=seed)
 
 
-def _request(ask: Ask) -> Request:
+def request(ask: Ask) -> Request:
     return Request(prompts.conversation(ask.prompt), Path(ask.arm["path"]) if ask.arm["path"] else None)
 
 

@@ -300,12 +300,14 @@ def test_passages_are_retrieved_first_and_read_by_the_arms_with_a_knowledge_base
     from core.rag import knowledge
 
     (tmp_path / "docs").mkdir()
-    asked = [json.loads(line)["input"] for line in dataset(tmp_path).read_text("utf-8").splitlines()]
-    text = "\n\n".join(f"# {number}\n\n{question}" for number, question in enumerate(asked))
+    rows = [json.loads(line) for line in dataset(tmp_path).read_text("utf-8").splitlines()]
+    known = "".join(json.dumps({**row, "references": ["a fox"], "source": "a.md"}) + "\n" for row in rows)
+    (tmp_path / "known.jsonl").write_text(known, "utf-8")
+    text = "\n\n".join(f"# {number}\n\n{row['input']}" for number, row in enumerate(rows))
     (tmp_path / "docs" / "a.md").write_text(text, "utf-8")
     knowledge.build("animals", [tmp_path / "docs"])
     work_here(monkeypatch)
-    found = experiments.start(Plan(str(dataset(tmp_path)), ["base"], "animals", [False, True], limit=2))
+    found = experiments.start(Plan(str(tmp_path / "known.jsonl"), ["base"], "animals", [False, True], limit=2))
     shown = experiments.show(found)
     assert [grid.name(arm) for arm in shown["arms"]] == ["base", "base+kb"]
     assert shown["embedder"] == tiny_embedder.name
@@ -317,6 +319,9 @@ def test_passages_are_retrieved_first_and_read_by_the_arms_with_a_knowledge_base
         without, with_kb = row["answers"]["base"], row["answers"]["base+kb"]
         assert (without["sources"], with_kb["sources"]) == (None, ["a.md"] * tiny_card.passages)
         assert all(isinstance(answer["supported"], list) for answer in (without, with_kb))
+        assert row["expected"]["references"] == [row["reference"], "a fox"]
+        assert row["expected"]["sources"] == ["a.md"]
+        assert "retrieval_hit" not in without["scores"] and with_kb["scores"]["retrieval_hit"] == 1.0
 
 
 def test_with_a_knowledge_base_a_row_is_asked_without_the_passage_it_brings(

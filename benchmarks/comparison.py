@@ -1,0 +1,193 @@
+"""What a comparison costs in one process, against two loaded models that answer a row at a time.
+
+The same rows of rag-qa-zh, asked of the embedded model and of it with the app's own adapter, without and with the row's
+passage in the prompt (what a knowledge base would have found): 2 × 2 arms, greedy, at most 48 new tokens. Each way has
+a process of its own; its time is that of the answers alone, without loading, its memory the highest resident set of the
+process (VmHWM: ru_maxrss begins with that of whoever started it). The perplexity of the references, which the other way
+does not measure at all, is timed apart. The live grid: four arms of one question in one batch against one answer, both
+of exactly 48 tokens, in turn.
+
+Claims: at most 0.4 of the time and 0.6 of the memory, the same answers; four arms at most 2.0 times one answer.
+Run: python -m benchmarks.comparison [--limit ROWS]
+"""
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.models import adapters, cards
+
+ADAPTER, DATASET = "rag-qa-zh", "rag-qa-zh"
+TOKENS, ROUNDS = 48, 7
+CLAIMS = {"time": 0.4, "memory": 0.6, "different_answers": 0, "live_grid": 2.0}
+
+
+def experiment(limit: int) -> dict[str, Any]:
+    """Rows and arms in the form in which a comparison freezes them."""
+    from core.evaluation import grid
+    from core.generation import prompts
+    from core.generation.templates import ZERO_SHOT
+    from core.training.data import datasets
+
+    own = adapters.shipped()[ADAPTER]
+    arms = [
+        {"adapter": name, "path": path, "rag": rag, "strategy": ZERO_SHOT}
+        for name, path in (("", ""), (ADAPTER, str(own.folder)))
+        for rag in (False, True)
+    ]
+    rows = []
+    for row in datasets.load(DATASET).test[:limit]:
+        asked = {False: row["question"], True: prompts.with_context(row["question"], [row["context"]])}
+        texts = {grid.condition(arm): asked[bool(arm["rag"])] for arm in arms}
+        rows.append({"prompts": texts, "expected": {"references": [row["answer"]]}})
+    return {"model": own.model, "arms": arms, "rows": rows, "strategies": {ZERO_SHOT: {"kind": ZERO_SHOT}}}
+
+
+def together(inputs: dict[str, Any]) -> dict[str, Any]:
+    """This project's way: the batches that a comparison's worker makes, through one engine."""
+    from core.evaluation import lengths, worker
+    from core.generation.engine import Engine, Options
+
+    engine = Engine()
+    engine.load(inputs["model"]).result()
+    fit = lengths.of(cards.card(inputs["model"]), inputs["rows"])
+    assert fit
+    batches, _ = worker.batches(inputs, replace(fit, answer=TOKENS))
+    engine.submit(inputs["model"], [worker.request(batches[0][-1])], Options(max_new_tokens=1)).result()  # the adapter
+    answers, began = {}, time.perf_counter()
+    for batch in batches:
+        requests = [worker.request(ask) for ask in batch]
+        said = engine.submit(inputs["model"], requests, Options(max_new_tokens=TOKENS)).result()
+        answers.update({ask.key: answer.text for ask, answer in zip(batch, said, strict=True)})
+    seconds, peak = time.perf_counter() - began, _peak()
+    began = time.perf_counter()
+    for batch in batches:
+        worker.likelihoods(engine, inputs, batch)
+    return _report(answers, seconds, peak, perplexity_seconds=time.perf_counter() - began)
+
+
+def apart(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The other way: the base model and a second one with the adapter on it, both in memory, a row at a time."""
+    import torch
+    from peft import PeftModel
+
+    from core.evaluation import grid
+    from core.generation import prompts
+    from core.models import loading
+
+    base, tokenizer = loading.load_generator(cards.card(inputs["model"]))
+    second, _ = loading.load_generator(cards.card(inputs["model"]))
+    path = next(arm["path"] for arm in inputs["arms"] if arm["path"])
+    models = {"": base, path: PeftModel.from_pretrained(second, path).eval()}
+    options = {"max_new_tokens": TOKENS, "do_sample": False, "repetition_penalty": 1.0}
+
+    def write(model: Any, text: str) -> str:
+        ids = torch.tensor([prompts.encode(tokenizer, prompts.conversation(text))])
+        found = model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), pad_token_id=tokenizer.pad_token_id, **options
+        )
+        return str(tokenizer.decode(found[0, ids.shape[1] :], skip_special_tokens=True)).strip()
+
+    answers, began = {}, 0.0
+    with torch.inference_mode():
+        for model in models.values():
+            model.generate(input_ids=torch.tensor([[1, 2, 3]]), max_new_tokens=1, pad_token_id=0)
+        began = time.perf_counter()
+        for number, row in enumerate(inputs["rows"]):
+            for arm in inputs["arms"]:
+                answers[number, grid.name(arm), 0] = write(models[arm["path"]], row["prompts"][grid.condition(arm)])
+    return _report(answers, time.perf_counter() - began, _peak())
+
+
+def live(inputs: dict[str, Any]) -> dict[str, float]:
+    """All arms of one question at once, against each of them alone; every answer has as many tokens."""
+    from core.evaluation import grid
+    from core.generation.engine import Engine, Options, Request
+    from core.generation.prompts import conversation
+
+    engine, options = Engine(), Options(max_new_tokens=TOKENS, min_new_tokens=TOKENS)
+    row = inputs["rows"][0]
+    requests = [
+        Request(conversation(row["prompts"][grid.condition(arm)]), Path(arm["path"]) if arm["path"] else None)
+        for arm in inputs["arms"]
+    ]
+
+    def seconds(asked: list[Request]) -> float:
+        began = time.perf_counter()
+        answers = engine.submit(inputs["model"], asked, options).result()
+        assert all(answer.tokens == TOKENS for answer in answers)
+        return time.perf_counter() - began
+
+    longest = requests[1:2]  # the base model with the passage: one answer as the grid has two
+    seconds(requests), seconds(longest)  # load and warm up
+    pairs = [(seconds(longest), seconds(requests)) for _ in range(ROUNDS)]
+    ratios = [grid_ / one for one, grid_ in pairs]
+    return {
+        "one": statistics.median(one for one, _ in pairs),
+        "grid": statistics.median(four for _, four in pairs),
+        "ratio": statistics.median(ratios),
+        "lowest": min(ratios),
+        "highest": max(ratios),
+    }
+
+
+WAYS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"together": together, "apart": apart, "live": live}
+
+
+def _peak() -> int:
+    """Bytes of the highest resident set of this process."""
+    return 1024 * int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"))[0])
+
+
+def _report(answers: dict[Any, str], seconds: float, peak: int, **more: float) -> dict[str, Any]:
+    told = {" ".join(map(str, key)): text for key, text in sorted(answers.items())}
+    return {"answers": told, "seconds": seconds, "peak": peak, **more}
+
+
+def measured(way: str, limit: int) -> dict[str, Any]:
+    """One way in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.comparison", "--way", way, "--limit", str(limit)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Print the ratios and the claims as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--limit", type=int, default=32, help="rows of the data set's test")
+    parser.add_argument("--way", choices=WAYS, help="measure one way in this process")
+    chosen = parser.parse_args()
+    if chosen.way:
+        print(json.dumps(WAYS[chosen.way](experiment(chosen.limit)), ensure_ascii=False))
+        return
+    ours, theirs, grid = (measured(way, chosen.limit) for way in WAYS)
+    different = [key for key, text in theirs["answers"].items() if ours["answers"][key] != text]
+    report = {
+        "rows": chosen.limit,
+        "answers": len(theirs["answers"]),
+        "seconds": {"together": round(ours["seconds"], 1), "apart": round(theirs["seconds"], 1)},
+        "time": round(ours["seconds"] / theirs["seconds"], 3),
+        "perplexity_seconds": round(ours["perplexity_seconds"], 1),
+        "peak_gigabytes": {way: round(of["peak"] / 1e9, 2) for way, of in (("together", ours), ("apart", theirs))},
+        "memory": round(ours["peak"] / theirs["peak"], 3),
+        "different_answers": len(different),
+        "different": different,
+        "live_grid": round(grid["ratio"], 3),
+        "live_grid_range": [round(grid["lowest"], 3), round(grid["highest"], 3)],
+        "live_seconds": {"one": round(grid["one"], 2), "four": round(grid["grid"], 2)},
+        "claims": CLAIMS,
+    }
+    print(json.dumps(report, indent=1, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()
