@@ -33,10 +33,10 @@ def labels(arms: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return found
 
 
-def colors(arms: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The arms' fixed colours for the theme that is on, by name."""
+def colors(arms: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The arms' fixed colours for the theme that is on."""
     shades = theme.arm_colors()
-    return {grid.name(dict(arm)): shades[cell(arm)] for arm in arms}
+    return [shades[cell(arm)] for arm in arms]
 
 
 def _short(adapter: str) -> str:

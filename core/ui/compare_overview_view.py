@@ -124,7 +124,7 @@ def _bars(report: Mapping[str, Any], metrics: list[str]) -> None:
     figure = comparison_charts.overview(
         report["arms"],
         {metric: t(f"metrics.{metric}.label") for metric in report["metrics"] if metric in metrics},
-        _colors(report),
+        compare_arms.colors(report["arms"]),
         labels,
         theme.ink(),
     )
@@ -153,7 +153,7 @@ def _forest(report: Mapping[str, Any], metric: str) -> None:
         "delta": t("report.delta", metric=t(f"metrics.{metric}.label")),
         "against": t("report.against"),
     }
-    colors = dict(zip((arm["name"] for arm in report["arms"]), _colors(report), strict=True))
+    colors = dict(zip((arm["name"] for arm in report["arms"]), compare_arms.colors(report["arms"]), strict=True))
     figure = comparison_charts.forest(told, labels, colors, theme.ink())
     components.chart(figure, lambda: pd.DataFrame(told), f"contrasts-{report['experiment']}")
     with st.expander(t("comparison.all_contrasts"), icon=":material/table_rows:"):
@@ -191,8 +191,3 @@ def _figures(report: Mapping[str, Any]) -> None:
             for arm in report["arms"]
         }
         st.dataframe(pd.DataFrame(table))
-
-
-def _colors(report: Mapping[str, Any]) -> list[str]:
-    shades = theme.arm_colors()
-    return [shades[compare_arms.cell(arm)] for arm in report["arms"]]

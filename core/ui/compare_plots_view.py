@@ -65,13 +65,12 @@ def _scatter(
     points: Sequence[Mapping[str, Any]], report: Mapping[str, Any], metric: str, a: str, b: str
 ) -> dict[str, Any]:
     arms = {arm["key"]: arm for arm in report["arms"]}
-    shades = theme.arm_colors()
     labels = {effect: t(f"rows.{effect}") for effect in rows.EFFECTS} | {"row": t("rows.row")}
     labels |= {"a": arms[a]["name"], "b": arms[b]["name"]}
     labels["title"] = t("comparison.points.title", metric=t(f"metrics.{metric}.label"))
     labels["subtitle"] = t("comparison.points.subtitle", n=len(points))
-    colors = {rows.HELPED: shades[compare_arms.cell(arms[b])], rows.HURT: shades[compare_arms.cell(arms[a])]}
-    colors[rows.UNCHANGED] = comparison_charts.MUTED
+    shades = [*compare_arms.colors([arms[b], arms[a]]), comparison_charts.MUTED]
+    colors = dict(zip(rows.EFFECTS, shades, strict=True))
     return comparison_charts.scatter(points, labels, colors, theme.ink(), rows.span(points, metric))
 
 
@@ -89,16 +88,14 @@ def _cost(report: Mapping[str, Any], metric: str) -> None:
     there = [arm for arm in report["arms"] if {metric, "latency"} <= arm["scores"].keys()]
     if metric == "latency" or not there:
         return
-    about = scoring.metrics()[metric]
     labels = {
         "title": t("comparison.cost.title"),
         "subtitle": t("comparison.cost.subtitle", n=report["rows"]),
         "seconds": t("comparison.cost.seconds"),
         "score": t(f"metrics.{metric}.label"),
     }
-    shades = theme.arm_colors()
-    colors = [shades[compare_arms.cell(arm)] for arm in there]
-    figure = comparison_charts.cost(there, metric, colors, labels, theme.ink(), 1.0 if about.unit == "share" else None)
+    top = 1.0 if scoring.metrics()[metric].unit == "share" else None
+    figure = comparison_charts.cost(there, metric, compare_arms.colors(there), labels, theme.ink(), top)
 
     def data() -> pd.DataFrame:
         return pd.DataFrame(

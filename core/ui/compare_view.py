@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from core import jobs
+from core.errors import UserError
 from core.evaluation import experiments
 from core.evaluation.results import kept
 from core.ui import (
@@ -16,7 +17,7 @@ from core.ui import (
     compare_vote_view,
     components,
 )
-from core.ui.i18n import t
+from core.ui.i18n import show_error, t
 
 TABS = {
     "overview": compare_overview_view.show,
@@ -71,14 +72,15 @@ def _open_form() -> None:
 
 def _choice(found: dict[str, Any], current: str) -> str:
     labels = {
-        key: components.job_label(key, item["dataset"], item["status"], t("comparison.shape", **_shape(item)))
+        key: components.job_label(
+            key,
+            item["dataset"],
+            item["status"],
+            t("comparison.shape", arms=len(item["arms"]), rows=item["count"]),
+        )
         for key, item in found.items()
     }
     return components.job_choice(t("comparison.earlier"), labels, current, "experiment_choice")
-
-
-def _shape(item: dict[str, Any]) -> dict[str, int]:
-    return {"rows": item["count"], "arms": len(item["arms"])}
 
 
 def _show(experiment_id: str) -> None:
@@ -93,8 +95,12 @@ def _show(experiment_id: str) -> None:
     if status in jobs.RESUMABLE and st.button(
         t("comparison.resume"), icon=":material/play_arrow:", key="experiment_resume"
     ):
-        experiments.resume(experiment_id)
-        st.rerun(scope="app")
+        try:
+            experiments.resume(experiment_id)
+        except UserError as error:
+            show_error(error)
+        else:
+            st.rerun(scope="app")
     experiment, report = _found(experiment_id, (experiments.folder(experiment_id) / "state.json").stat().st_mtime_ns)
     if not report["rows"]:
         st.info(t("comparison.nothing"))

@@ -47,9 +47,17 @@ def interval(found: Mapping[str, Any] | None, part: str, metric: str) -> str:
 
 
 def contrast(found: Mapping[str, Any]) -> str:
-    """A difference with its verdict in a word: "+0.213 [+0.051, +0.374], p = 0.012: higher"."""
+    """A difference with its verdict: "+0.213 [+0.051, +0.374], p = 0.012: higher"."""
     told = f"{interval(found, 'delta', found['metric'])}, p {p_value(found['p_holm'])}"
-    return told if found["verdict"] == TOO_FEW else f"{told}: {t('comparison.verdicts.' + found['verdict'])}"
+    return told if found["verdict"] == TOO_FEW else f"{told}: {verdict(found)}"
+
+
+def verdict(found: Mapping[str, Any]) -> str:
+    """In a word, and whether that is good where less is better."""
+    word = t(f"comparison.verdicts.{found['verdict']}")
+    if scoring.metrics()[found["metric"]].better != "lower" or found["verdict"] not in (HIGHER, LOWER):
+        return word
+    return f"{word} ({t('rows.helped' if found['verdict'] == LOWER else 'rows.hurt')})"
 
 
 def p_value(p: float) -> str:
@@ -92,7 +100,7 @@ def line(found: Mapping[str, Any]) -> dict[str, str]:
         t("report.difference"): interval(found, "delta", found["metric"]),
         "p (Holm)": p_value(found["p_holm"]).removeprefix("= "),
         t("report.counts"): f"{found['helped']} / {found['hurt']} / {found['unchanged']}",
-        t("report.verdict"): t(f"comparison.verdicts.{found['verdict']}"),
+        t("report.verdict"): verdict(found),
         "n": str(found["n"]),
     }
 
