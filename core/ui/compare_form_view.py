@@ -130,7 +130,7 @@ def _arms() -> None:
     here = [card for card in cards.catalog().values() if card.generates and (card.embedded or store.is_usable(card))]
     model = _select(left, "model", {card.name: card.title for card in here})
     _choose(right, "models", _told_apart({BASE: t("comparison.base_alone"), **runs.adapters(model, True)}))
-    left, middle, right = st.columns(3)
+    left, middle, right = st.columns([3, 2, 2])
     bases = [found["name"] for found in knowledge.listing()]
     _choose(left, "strategies", {name: name for name in templates.listing()})
     kb = _select(middle, "kb", {"": t("comparison.no_kb"), **{name: name for name in bases}})

@@ -103,7 +103,9 @@ def _words(report: Mapping[str, Any], metric: str) -> None:
     for arm in report["arms"]:
         score = arm["scores"].get(metric)
         parts = [f"{compare_words.interval(score, 'mean', metric)} · n = {score['n']}" if score else "–"]
-        if one := told.get(arm["name"]):
+        if arm["name"] == first:
+            parts.append(t("comparison.baseline"))
+        elif one := told.get(arm["name"]):
             parts.append(compare_words.contrast(one))
         cells = "".join(f"<span>{html.escape(part)}</span>" for part in parts)
         lines.append(f'<div><span class="chip {compare_arms.cell(arm)}">{html.escape(arm["name"])}</span>{cells}</div>')

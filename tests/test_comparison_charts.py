@@ -1,0 +1,52 @@
+"""The charts of a comparison: what tells arms apart, and that every row keeps a place of its own."""
+
+from itertools import product
+from typing import Any
+
+from core import comparison_charts
+from core.palette import ARMS
+
+LABELS = dict.fromkeys(("title", "subtitle", "a", "b", "row", "helped", "hurt", "unchanged", "seconds", "score"), "–")
+
+
+def grid() -> list[dict[str, Any]]:
+    return [
+        {"name": str(place), "adapter": adapter, "rag": rag, "strategy": strategy, "scores": {}}
+        for place, (adapter, rag, strategy) in enumerate(product((None, "a", "b"), (False, True), ("zero-shot", "cot")))
+    ]
+
+
+def colors(arms: list[dict[str, Any]]) -> list[str]:
+    return [ARMS[("tuned" if arm["adapter"] else "base") + ("_rag" if arm["rag"] else "")][0] for arm in arms]
+
+
+def test_no_two_arms_look_alike_and_each_keeps_the_colour_of_its_cell() -> None:
+    arms = grid()
+    looks = comparison_charts.looks(arms, colors(arms))
+    assert len({(look["color"], look["line"], look["pattern"]) for look in looks}) == len(arms)
+    assert len({(look["color"], look["line"], look["symbol"]) for look in looks}) == len(arms)
+    assert [look["line"] for look in looks] == colors(arms)
+
+
+def test_rows_with_the_same_scores_are_all_to_be_seen_and_nothing_of_their_text_is_obeyed() -> None:
+    rows = [
+        {"row": number, "a": 0.0, "b": 1.0, "effect": "helped", "text": f"<a href=x>{'why ' * 40}"}
+        for number in range(1, 251)
+    ]
+    shades = dict.fromkeys(("helped", "hurt", "unchanged"), "#000000")
+    helped, hurt, unchanged = comparison_charts.scatter(rows, LABELS, shades, "#000000", (0.0, 1.0))["data"]
+    assert hurt["x"] == unchanged["x"] == []
+    places = set(zip(helped["x"], helped["y"], strict=True))
+    assert len(places) == 250 and all(abs(x) < 0.15 and abs(y - 1) < 0.15 for x, y in places)
+    assert [told[:3] for told in helped["customdata"]] == [[number, 0.0, 1.0] for number in range(1, 251)]
+    assert all("<" not in told[3] and len(told[3]) < 100 for told in helped["customdata"])
+
+
+def test_an_arm_whose_time_was_not_measured_has_no_place_over_seconds() -> None:
+    arms = grid()[:2]
+    score = {"mean": 0.5, "low": 0.4, "high": 0.7, "n": 9}
+    arms[0]["scores"] = {"exact": score, "latency": {"mean": 2.0, "low": 1.5, "high": 3.0, "n": 9}}
+    arms[1]["scores"] = {"exact": score}
+    [trace] = comparison_charts.cost(arms, "exact", colors(arms), LABELS, "#000000", 1.0)["data"]
+    assert (trace["x"], trace["y"]) == ([2.0], [0.5])
+    assert (trace["error_x"]["array"], trace["error_x"]["arrayminus"]) == ([1.0], [0.5])
