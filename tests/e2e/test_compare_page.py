@@ -1,0 +1,30 @@
+"""The Compare page's overview in a real browser: a point is clicked and its row is read, on a phone nothing is cut."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Server, shoot
+from tests.helpers.experiments import RIGHT, keep, made, square
+from tests.helpers.isolation import data_dir
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_point_opens_its_row_and_the_overview_fits_a_phone(server: Server, visit: Callable[..., Any]) -> None:
+    with data_dir(server.data_dir):
+        keep(made(square(), RIGHT))
+    server.start()
+    page = visit("compare")
+    page.get_by_text("Click a point to read its row here.").scroll_into_view_if_needed()
+    points = page.locator(".js-plotly-plot", has_text="ROUGE-L of each row")
+    point = points.locator(".scatterlayer path.point").last.bounding_box()
+    page.mouse.click(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
+    page.locator(".question", has_text="Question").wait_for()
+    shoot(page, "compare-point")
+
+    phone = visit("compare", phone=True, theme="dark", locale="zh-CN")
+    phone.locator(".js-plotly-plot").nth(3).wait_for()
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    shoot(phone, "compare-phone-dark")
