@@ -13,7 +13,7 @@ chat = view.current()
 turn = turns.live(chat["id"])
 resources.warm()
 view.exercises()
-asked = view.form()
+asked, place = view.form()
 try:
     how = view.ready(asked)
     if asked.text.strip():
@@ -22,7 +22,7 @@ except UserError as error:
     how = []
     show_error(error)
 
-pressed = st.button(
+pressed = place.button(
     t("prompts.run"), type="primary", icon=":material/play_arrow:", key="prompts_run", disabled=bool(turn) or not how
 )
 if pressed:

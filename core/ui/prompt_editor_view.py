@@ -44,8 +44,7 @@ def show(name: str) -> None:
     st.caption(t("prompts.own" if own else "prompts.builtin", kind=t(f"prompts.kinds.{kept[0].kind}")))
     if own:
         _versions(name, kept)
-    for language, called in LANGUAGES.items():
-        st.text_area(t("prompts.text", language=called), height=110, **_how(name, f"text-{language}"))
+    _in_both(name, "text", 136)
     if kept[0].kind == FEW_SHOT:
         _examples(name)
     st.caption(t("prompts.places"))
@@ -58,9 +57,13 @@ def show(name: str) -> None:
     _outcome()
 
 
+def _in_both(name: str, field: str, height: int) -> None:
+    for (language, called), column in zip(LANGUAGES.items(), st.columns(2), strict=True):
+        column.text_area(t(f"prompts.{field}", language=called), height=height, **_how(name, f"{field}-{language}"))
+
+
 def _examples(name: str) -> None:
-    for language, called in LANGUAGES.items():
-        st.text_area(t("prompts.example", language=called), height=80, **_how(name, f"example-{language}"))
+    _in_both(name, "example", 80)
     left, right = st.columns(2)
     left.number_input(t("prompts.shots"), 1, 32, **_how(name, "shots"))
     picks = {pick: t(f"prompts.picks.{pick}") for pick in (FIXED, SIMILAR)}

@@ -66,8 +66,8 @@ def exercises() -> None:
             )  # fmt: skip
 
 
-def form() -> Form:
-    """Input and strategies, the rest beside and in the settings."""
+def form() -> tuple[Form, Any]:
+    """Input and strategies, the rest beside and in the settings; returns what is said, and the place for the button."""
     names = templates.listing()
     chosen = st.session_state.get("prompts_strategies", list(KINDS))
     st.session_state["prompts_strategies"] = [name for name in chosen if name in names]
@@ -80,11 +80,11 @@ def form() -> Form:
     with right:
         ways = st.multiselect(t("live.strategies"), list(names), key="prompts_strategies", persist_state="session")
         dataset = live_grid_view.examples_from("prompts")
-        if dataset:
-            st.button(
-                t("prompts.next"), icon=":material/skip_next:", key="prompts_next", on_click=_next, args=(dataset,)
-            )
-    with st.popover(t("chat.settings"), icon=":material/tune:"):
+    bar = st.container(horizontal=True)
+    place = bar.container(width="content")
+    if dataset:
+        bar.button(t("prompts.next"), icon=":material/skip_next:", key="prompts_next", on_click=_next, args=(dataset,))
+    with bar.popover(t("chat.settings"), icon=":material/tune:"):
         here = [
             card for card in cards.catalog().values() if card.generates and (card.embedded or store.is_usable(card))
         ]
@@ -94,7 +94,7 @@ def form() -> Form:
         kb = _select("kb", bases, "")
         st.session_state.setdefault("prompts_length", 256)
         length = st.slider(t("chat.length"), 16, 512, step=16, key="prompts_length", persist_state="session")
-    return Form(text, ways, dataset, kb, model, length)
+    return Form(text, ways, dataset, kb, model, length), place
 
 
 def _select(name: str, labels: Mapping[str, str], proposal: str) -> str:
