@@ -3,7 +3,8 @@
 The same rows of rag-qa-zh, asked of the embedded model and of it with the app's own adapter, without and with the row's
 passage in the prompt (what a knowledge base would have found): 2 × 2 arms, greedy, at most 48 new tokens. Each way has
 a process of its own; its time is that of the answers alone, without loading, its memory the highest resident set of the
-process (VmHWM: ru_maxrss begins with that of whoever started it). The perplexity of the references, which the other way
+process (VmHWM: ru_maxrss begins with that of whoever started it), the libraries' own included; how it is without what
+they take before a model is loaded is told beside it. The perplexity of the references, which the other way
 does not measure at all, is timed apart. The live grid: four arms of one question in one batch against one answer, both
 of exactly 48 tokens, in turn.
 
@@ -53,10 +54,12 @@ def experiment(limit: int) -> dict[str, Any]:
 
 def together(inputs: dict[str, Any]) -> dict[str, Any]:
     """This project's way: the batches that a comparison's worker makes, through one engine."""
+    import peft  # noqa: F401 - counted among the libraries here as it is there
+
     from core.evaluation import lengths, worker
     from core.generation.engine import Engine, Options
 
-    engine = Engine()
+    bare, engine = _resident("VmRSS"), Engine()
     engine.load(inputs["model"]).result()
     fit = lengths.of(cards.card(inputs["model"]), inputs["rows"])
     assert fit
@@ -67,11 +70,11 @@ def together(inputs: dict[str, Any]) -> dict[str, Any]:
         requests = [worker.request(ask) for ask in batch]
         said = engine.submit(inputs["model"], requests, Options(max_new_tokens=TOKENS)).result()
         answers.update({ask.key: answer.text for ask, answer in zip(batch, said, strict=True)})
-    seconds, peak = time.perf_counter() - began, _peak()
+    seconds, peak = time.perf_counter() - began, _resident("VmHWM")
     began = time.perf_counter()
     for batch in batches:
         worker.likelihoods(engine, inputs, batch)
-    return _report(answers, seconds, peak, perplexity_seconds=time.perf_counter() - began)
+    return _report(answers, seconds, peak, bare=bare, perplexity_seconds=time.perf_counter() - began)
 
 
 def apart(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -83,6 +86,7 @@ def apart(inputs: dict[str, Any]) -> dict[str, Any]:
     from core.generation import prompts
     from core.models import loading
 
+    bare = _resident("VmRSS")
     base, tokenizer = loading.load_generator(cards.card(inputs["model"]))
     second, _ = loading.load_generator(cards.card(inputs["model"]))
     path = next(arm["path"] for arm in inputs["arms"] if arm["path"])
@@ -104,7 +108,7 @@ def apart(inputs: dict[str, Any]) -> dict[str, Any]:
         for number, row in enumerate(inputs["rows"]):
             for arm in inputs["arms"]:
                 answers[number, grid.name(arm), 0] = write(models[arm["path"]], row["prompts"][grid.condition(arm)])
-    return _report(answers, time.perf_counter() - began, _peak())
+    return _report(answers, time.perf_counter() - began, _resident("VmHWM"), bare=bare)
 
 
 def live(inputs: dict[str, Any]) -> dict[str, float]:
@@ -142,9 +146,9 @@ def live(inputs: dict[str, Any]) -> dict[str, float]:
 WAYS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"together": together, "apart": apart, "live": live}
 
 
-def _peak() -> int:
-    """Bytes of the highest resident set of this process."""
-    return 1024 * int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"))[0])
+def _resident(which: str) -> int:
+    """Bytes of this process's resident set, now (VmRSS) or at its highest (VmHWM)."""
+    return 1024 * int(re.findall(rf"{which}:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"))[0])
 
 
 def _report(answers: dict[Any, str], seconds: float, peak: int, **more: float) -> dict[str, Any]:
@@ -179,6 +183,7 @@ def main() -> None:
         "perplexity_seconds": round(ours["perplexity_seconds"], 1),
         "peak_gigabytes": {way: round(of["peak"] / 1e9, 2) for way, of in (("together", ours), ("apart", theirs))},
         "memory": round(ours["peak"] / theirs["peak"], 3),
+        "memory_without_libraries": round((ours["peak"] - ours["bare"]) / (theirs["peak"] - theirs["bare"]), 3),
         "different_answers": len(different),
         "different": different,
         "live_grid": round(grid["ratio"], 3),

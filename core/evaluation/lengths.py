@@ -44,7 +44,11 @@ class Lengths:
         # be tokenized to be known to fit.
         if len(prompt.encode()) * 3 // 2 + self.frame <= limit:
             return True
-        return len(prompts.encode(self.tokenizer, prompts.conversation(prompt))) <= limit
+        return self.tokens(prompt) <= limit
+
+    def tokens(self, prompt: str) -> int:
+        """Tokens of a prompt in the model's chat format."""
+        return len(prompts.encode(self.tokenizer, prompts.conversation(prompt)))
 
     def room(self, templates: Iterable[Template], question: str) -> Room:
         """How much of passages fits beside a question under each of the strategies, their examples left out."""

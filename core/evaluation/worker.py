@@ -21,7 +21,8 @@ from core.generation.strategies import Extracted
 from core.generation.templates import COT, Template
 from core.models import cards, store
 
-BATCH = 32  # answers generated together, of whatever rows and arms
+BATCH = 32  # answers generated together at most, of whatever rows and arms
+ROOM = 4096  # tokens of a batch at most: their keys and values take 190 MB of SmolLM2, 800 MB of Yuan2-2B in 16 bits
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,12 @@ def batches(inputs: dict[str, Any], fit: Lengths) -> tuple[list[list[Ask]], list
         for arm in inputs["arms"]
     ]
     fitting = [fit.fits(ask.prompt, _kind(inputs, ask.arm)) for ask in asks]
+    long = {text: fit.tokens(text) for text in dict.fromkeys(ask.prompt for ask in compress(asks, fitting))}
     found: list[list[Ask]] = []
-    for ask in sorted(compress(asks, fitting), key=lambda ask: (ask.tokens, ask.seed, len(ask.prompt))):
+    for ask in sorted(compress(asks, fitting), key=lambda ask: (ask.tokens, ask.seed, long[ask.prompt])):
         last = found[-1] if found else []
-        if not last or len(last) == BATCH or (last[0].tokens, last[0].seed) != (ask.tokens, ask.seed):
+        full = len(last) == BATCH or (len(last) + 1) * (long[ask.prompt] + ask.tokens) > ROOM  # padded to the longest
+        if not last or full or (last[0].tokens, last[0].seed) != (ask.tokens, ask.seed):
             found.append([])
         found[-1].append(ask)
     return found, [ask for ask, fits in zip(asks, fitting, strict=True) if not fits]

@@ -141,17 +141,21 @@ def batches_of(finished: dict[str, Any]) -> list[list[worker.Ask]]:
     assert fit and fit.answer == 32
     found, too_long = worker.batches(finished["inputs"], fit)
     assert not too_long
+    assert all(len(batch) * (fit.tokens(batch[-1].prompt) + batch[0].tokens) <= worker.ROOM for batch in found)
+    assert all(of == sorted(of) for of in ([fit.tokens(ask.prompt) for ask in batch] for batch in found))
     return found
 
 
-def test_batches_hold_prompts_of_like_length_and_of_all_arms(finished: dict[str, Any], tiny_card: ModelCard) -> None:
+def test_batches_hold_prompts_of_like_length_and_of_all_arms(
+    finished: dict[str, Any], tiny_card: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = batches_of(finished)
     assert sorted(ask.key for batch in found for ask in batch) == [
         (row, n, 0) for row in range(ROWS) for n in sorted(ARMS)
     ]
     assert all(len({ask.tokens for ask in batch}) == 1 for batch in found)
-    lengths = [len(ask.prompt) for ask in found[0]]
-    assert lengths == sorted(lengths)
+    monkeypatch.setattr(worker, "ROOM", 1000)
+    assert len(batches_of(finished)) > len(found)
     assert {grid.name(ask.arm) for ask in found[0]} == {name for name in ARMS if "cot" not in name}
 
 
