@@ -102,7 +102,7 @@ def _words(report: Mapping[str, Any], metric: str) -> None:
     lines = []
     for arm in report["arms"]:
         score = arm["scores"].get(metric)
-        parts = [f"{compare_words.interval(score, 'mean', metric)} · n = {score['n']}" if score else "–"]
+        parts = [f"{compare_words.interval(score, 'mean', metric)} · n\u00a0=\u00a0{score['n']}" if score else "–"]
         if arm["name"] == first:
             parts.append(t("comparison.baseline"))
         elif one := told.get(arm["name"]):

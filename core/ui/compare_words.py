@@ -47,9 +47,9 @@ def interval(found: Mapping[str, Any] | None, part: str, metric: str) -> str:
 
 
 def contrast(found: Mapping[str, Any]) -> str:
-    """A difference with its verdict: "+0.213 [+0.051, +0.374], p = 0.012: higher"."""
+    """A difference with its verdict: "higher: +0.213 [+0.051, +0.374], p = 0.012"."""
     told = f"{interval(found, 'delta', found['metric'])}, p {p_value(found['p_holm'])}"
-    return told if found["verdict"] == TOO_FEW else f"{told}: {verdict(found)}"
+    return told if found["verdict"] == TOO_FEW else f"{verdict(found)}: {told}"
 
 
 def verdict(found: Mapping[str, Any]) -> str:

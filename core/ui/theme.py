@@ -50,11 +50,11 @@ h1 { padding-bottom: .1rem !important; }
 [class*="st-key-arm-"] .stMarkdown p { max-width: 72ch; overflow-wrap: anywhere; }
 .chip { display: inline-flex; align-items: center; gap: .45rem; font-size: .86rem; font-weight: 620;
   color: var(--arm); }
-.chip::before { content: ""; width: .7rem; height: .7rem; border-radius: 3px; background: var(--arm); }
-.findings > div { display: flex; flex-wrap: wrap; gap: .1rem .8rem; padding: .3rem 0; font-size: .86rem;
+.chip::before { content: ""; flex: none; width: .7rem; height: .7rem; border-radius: 3px; background: var(--arm); }
+.findings > div { display: flex; flex-wrap: wrap; gap: .1rem .8rem; padding: .3rem 0; font-size: .84rem;
   font-variant-numeric: tabular-nums; border-bottom: 1px solid color-mix(in srgb, currentColor 12%, transparent); }
-.findings .chip { flex: 2 1 16rem; } .findings .chip ~ span { flex: 1 1 12rem; }
-.findings .chip ~ span ~ span { flex: 2 1 18.5rem; }
+.findings .chip { flex: 1 1 14rem; } .findings .chip ~ span { flex: 0 1 13.5rem; }
+.findings .chip ~ span ~ span { flex: 0 1 20.5rem; }
 [class*="-hatched-"][class*="st-key-arm-"] { border-top-style: dashed !important; }
 [class*="-dotted-"][class*="st-key-arm-"] { border-top-style: dotted !important; }
 [class*="-double-"][class*="st-key-arm-"] { border-top: 5px double var(--arm) !important; }

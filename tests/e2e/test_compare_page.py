@@ -22,6 +22,7 @@ def test_a_point_opens_its_row_and_the_overview_fits_a_phone(server: Server, vis
     point = points.locator(".scatterlayer path.point").last.bounding_box()
     page.mouse.click(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
     page.locator(".question", has_text="Question").wait_for()
+    page.locator('[class*="st-key-arm-tuned_rag-"] .source').wait_for()
     shoot(page, "compare-point")
 
     phone = visit("compare", phone=True, theme="dark", locale="zh-CN")
