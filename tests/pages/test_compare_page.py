@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import jobs
+from core import files, jobs
 from core.evaluation import experiments
 from core.evaluation.freezing import Plan
 from core.evaluation.metrics import expected
-from core.evaluation.results import results
+from core.evaluation.results import KEPT, results
 from core.models.cards import ModelCard
 from tests.helpers.experiments import RIGHT, answer, fake_run, keep, made, square
 from tests.pages.test_pages import opened, server_that_has_been_visited, words  # noqa: F401
@@ -164,6 +164,33 @@ def test_too_few_rows_are_said_in_words() -> None:
     app = opened("comparison")
     assert "at least 20 are needed, 3 were compared" in app.info[0].value
     assert "higher" not in " ".join(one.proto.body for one in app.get("html"))
+
+
+def test_what_the_figures_are_worth_is_told_where_it_was_asked_for() -> None:
+    folder = keep(made(square(), RIGHT))
+    report = files.read_json(folder / KEPT)
+    score = {"mean": 4.0, "low": 3.0, "high": 5.0, "n": 24}
+    scores = {name: {"perplexity": score, "rougeL": score} for name in ("base", "run-a")}
+    worse = {"a": "base", "b": "run-a", "metric": "perplexity", "delta": 1.5, "low": 1.0, "high": 2.0, "p_holm": 0.001,
+             "n": 24, "verdict": "higher"}  # fmt: skip
+    answers = [{"input": "2 + 2?", "reference": "4", "answers": {name: {"text": "five"} for name in scores}}]
+    report["forgetting"] = {
+        "rows": 24,
+        "scores": scores,
+        "contrasts": [worse],
+        "same": {"run-a": 0.25},
+        "answers": answers,
+    }
+    spread = {"same": 0.5, "metrics": {"rougeL": {"means": [0.41, 0.43], "sd": 0.0141}}}
+    report["stability"] = {"temperature": 0.7, "seeds": [0, 1], "arms": {arm["name"]: spread for arm in report["arms"]}}
+    files.write_json(folder / KEPT, report)
+    app = opened("comparison")
+    text = said(app).replace("\\", "")
+    assert "run-a is more surprised" in text and "higher (worse): +1.500 [+1.000, +2.000], p = 0.001" in text
+    tables = [table.value for table in app.dataframe]
+    [draws] = [table for table in tables if "50%" in table.to_string()]
+    assert list(draws.iloc[0])[:3] == ["0.410", "0.430", "0.014"]
+    assert any("five" in table.to_string() for table in tables)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
