@@ -16,12 +16,9 @@ view.exercises()
 asked, place = view.form()
 try:
     how = view.ready(asked)
-    if asked.text.strip():
-        view.costs(asked, how, view.read(asked, how))
 except UserError as error:
     how = []
     show_error(error)
-
 pressed = place.button(
     t("prompts.run"), type="primary", icon=":material/play_arrow:", key="prompts_run", disabled=bool(turn) or not how
 )
@@ -30,6 +27,12 @@ if pressed:
         view.run(resources.engine(), chat, asked, how)
         st.rerun()
     except Exception as error:
+        show_error(error)
+if how and asked.text.strip():
+    try:
+        with st.spinner(t("prompts.counting")):
+            view.costs(asked, how, view.read(asked, how))
+    except UserError as error:
         show_error(error)
 if failed := st.session_state.pop("chat_error", None):
     show_error(failed)

@@ -51,8 +51,18 @@ def current() -> chats.Chat:
         if asked:
             chat = chats.load(asked)
             st.session_state["prompts_chat"] = st.query_params["chat"] = asked
+            _restore(chat)
             return chat
     return chats.new()
+
+
+def _restore(chat: chats.Chat) -> None:
+    """Put the last input into a form that nobody has filled, as it is after a refresh."""
+    if "prompts_text" not in st.session_state and chat["turns"]:
+        last = chat["turns"][-1]
+        st.session_state["prompts_text"] = last["question"]
+        st.session_state["prompts_dataset"] = last.get("dataset", "")
+        st.session_state["prompts_kb"] = last.get("kb", "")
 
 
 def exercises() -> None:

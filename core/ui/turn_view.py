@@ -108,7 +108,7 @@ def kept_turn(turn: dict[str, Any], key: str, judge: Callable[[str], None] | Non
 def _kept_answer(turn: dict[str, Any], answer: dict[str, Any], read: list[dict[str, Any]]) -> None:
     if answer["rag"] and not answer["passages"]:
         nothing_found()
-    if own := adapters.shipped().get(answer["adapter"] or ""):
+    if answer["rag"] and (own := adapters.shipped().get(answer["adapter"] or "")):
         st.caption(t("chat.read_with", name=own.name), help=own.note[language()])
     if answer.get("reasoning"):
         with st.expander(t("rows.reasoning"), icon=":material/psychology:"):

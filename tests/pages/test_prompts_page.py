@@ -69,6 +69,8 @@ def test_an_exercise_is_answered_with_all_strategies_at_once(tiny_card: ModelCar
     # The same page in a visit of its own, as after a refresh.
     again = opened("prompts", chat=kept(app))
     assert row["input"] in shown(again) and "few-shot" in shown(again)
+    assert again.text_area(key="prompts_text").value == row["input"]
+    assert again.selectbox(key="prompts_dataset").value == "odd-numbers"
 
 
 def test_the_whole_prompts_are_shown_with_the_tokens_the_model_counts(tiny_card: ModelCard) -> None:

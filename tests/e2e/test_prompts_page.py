@@ -1,0 +1,31 @@
+"""The Prompts page in a real browser, on the real embedded model."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from core.generation.templates import KINDS
+from tests.e2e.conftest import Server, shoot
+from tests.helpers.waiting import eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.embedded]
+
+
+def test_the_odd_numbers_exercise_is_answered_three_ways_at_once(server: Server, visit: Callable[..., Any]) -> None:
+    server.start()
+    page = visit("prompts")
+    page.get_by_role("button", name="Odd numbers").click()
+    page.get_by_role("button", name="Next question of this data set").wait_for()
+    page.get_by_role("button", name="Run all").click()
+    columns = page.locator('[class*="st-key-arm-base-"]')
+    eventually(lambda: columns.locator(".figures").count() == len(KINDS), 180)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_text("The right answer").wait_for()
+    verdicts = columns.get_by_text("right", exact=True).or_(columns.get_by_text("wrong", exact=True))
+    eventually(lambda: verdicts.count() == len(KINDS), 30)
+    assert all(kind in text for kind, text in zip(KINDS, columns.all_inner_texts(), strict=True))
+    page.reload()
+    page.get_by_text("The right answer").wait_for()
+    assert page.get_by_label("Input", exact=True).input_value().startswith("The odd numbers in this group")
+    shoot(page, "prompts")
