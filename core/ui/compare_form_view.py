@@ -20,7 +20,7 @@ from core.training import runs
 from core.training.data import datasets
 from core.training.data.columns import TEXT
 from core.ui import components
-from core.ui.i18n import seconds, show_error, t
+from core.ui.i18n import language, seconds, show_error, t
 
 BASE = "base"
 ROWS = 24
@@ -35,7 +35,9 @@ def show() -> str:
         _arms()
         with st.expander(t("comparison.more"), icon=":material/settings:"):
             _details()
-        plan = _plan()
+        said = {name: st.session_state[key(name)] for name in asdict(Plan(""))}
+        st.session_state["compare_said"] = language(), said
+        plan = _plan(said)
         arms = len(plan.models) * len(plan.rag) * len(plan.strategies)
         with st.container(horizontal=True, vertical_alignment="center"):
             pressed = st.button(
@@ -85,6 +87,10 @@ def _ready() -> None:
     if key("dataset") not in st.session_state or (wanted and wanted != st.session_state.get("compare_run")):
         fill(_proposal(wanted))
         st.session_state["compare_run"] = wanted
+    # The browser knows a choice by its text alone, which a switch of the language has changed.
+    spoken, said = st.session_state.get("compare_said", ("", {}))
+    if said and spoken != language():
+        fill(Plan(**said))
 
 
 def _proposal(adapter: str) -> Plan:
@@ -153,12 +159,10 @@ def _details() -> None:
     right.toggle(_label("forgetting"), **_how("forgetting"))
 
 
-def _plan() -> Plan:
-    """What the form says."""
-    said = {name: st.session_state[key(name)] for name in asdict(Plan(""))}
-    if not said["kb"]:
-        said["rag"] = [False]
-    return Plan(**{**said, "rag": sorted(said["rag"]), "models": sorted(said["models"], key=lambda name: name != BASE)})
+def _plan(said: Mapping[str, Any]) -> Plan:
+    """What the form says, arms in their usual order."""
+    uses = sorted(said["rag"]) if said["kb"] else [False]
+    return Plan(**{**said, "rag": uses, "models": sorted(said["models"], key=lambda name: name != BASE)})
 
 
 def _select(place: Any, name: str, labels: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from core import comparison_charts
 from core.evaluation import grid, scoring
 from core.evaluation.statistics import TOO_FEW
 from core.ui import compare_arms, compare_plots_view, compare_trust_view, compare_words, components, theme
-from core.ui.i18n import t
+from core.ui.i18n import language, t
 
 HEADLINE = (
     *("accuracy", "macro_f1", "field_f1", "valid_json", "exact", "token_f1", "rougeL", "faithfulness"),
@@ -61,7 +61,7 @@ def _metric(report: Mapping[str, Any]) -> str:
             t("comparison.metric"),
             names,
             format_func=lambda name: t(f"metrics.{name}.label"),
-            key=f"overview_metric_{report['experiment']}",
+            key=f"overview_metric_{language()}_{report['experiment']}",
             persist_state="page",
             width=300,
         )
@@ -79,7 +79,7 @@ def _bars_shown(report: Mapping[str, Any]) -> list[str]:
             selection_mode="multi",
             default=first,
             format_func=lambda name: t(f"metrics.{name}.label"),
-            key=f"overview_bars_{report['experiment']}",
+            key=f"overview_bars_{language()}_{report['experiment']}",
             persist_state="page",
         )
 
@@ -175,7 +175,7 @@ def _some(told: list[dict[str, Any]], report: Mapping[str, Any]) -> list[dict[st
         default="first",
         required=True,
         format_func=lambda kind: f"{t(f'comparison.kinds.{kind}')} ({len(kinds[kind])})",
-        key=f"overview_kind_{report['experiment']}",
+        key=f"overview_kind_{language()}_{report['experiment']}",
         persist_state="page",
         label_visibility="collapsed",
     )

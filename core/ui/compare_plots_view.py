@@ -9,7 +9,7 @@ import streamlit as st
 from core import comparison_charts
 from core.evaluation import rows, scoring
 from core.ui import compare_arms, compare_case, components, theme
-from core.ui.i18n import t
+from core.ui.i18n import language, t
 
 
 def show(experiment: dict[str, Any], report: dict[str, Any], metric: str) -> None:
@@ -55,7 +55,7 @@ def _pair(called: Mapping[str, str], experiment_id: str) -> tuple[str, str]:
         found.append(
             column.selectbox(
                 t(f"rows.{side}"), names, place, format_func=called.__getitem__,
-                key=f"points_{side}_{experiment_id}", persist_state="page",
+                key=f"points_{side}_{language()}_{experiment_id}", persist_state="page",
             )
         )  # fmt: skip
     return found[0], found[1]
@@ -112,7 +112,7 @@ def _confusion(report: Mapping[str, Any]) -> None:
     """Which class was answered for which, arm by arm."""
     st.subheader(t("comparison.confusion.heading"))
     arm = st.selectbox(
-        t("comparison.confusion.arm"), list(report["confusion"]), key=f"confusion_{report['experiment']}",
+        t("comparison.confusion.arm"), list(report["confusion"]), key=f"confusion_{language()}_{report['experiment']}",
         persist_state="page",
     )  # fmt: skip
     found = report["confusion"][arm]

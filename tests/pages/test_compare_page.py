@@ -82,6 +82,27 @@ def test_the_form_says_a_whole_plan_and_how_much_it_asks(
     assert app.query_params["experiment"] == "x" and "run" not in app.query_params
 
 
+def test_a_switch_of_the_language_leaves_the_form_and_the_overview_as_they_are(
+    tiny_card: ModelCard, started: list[Plan]
+) -> None:
+    app = opened("comparison")
+    app.multiselect(key="compare_strategies").set_value(["zero-shot", "cot"])
+    app.selectbox(key="compare_tokenizer").set_value("jieba").run()
+    app.segmented_control(key="language_choice").set_value("zh").run()
+    app.number_input(key="compare_limit").set_value(9).run()
+    app.button(key="compare_start").click().run()
+    assert not app.exception
+    [plan] = started
+    assert (plan.models, plan.kb, plan.strategies) == (["base"], "", ["zero-shot", "cot"])
+    assert (plan.tokenizer, plan.limit) == ("jieba", 9)
+    keep(made(square(), RIGHT))
+    for tab in ("overview", "rows", "galleries", "vote"):
+        app = opened("comparison", tab=tab)
+        app.segmented_control(key="language_choice").set_value("zh").run()
+        app.run()
+        assert not app.exception, tab
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_field_of_a_plan_has_its_words(language: str) -> None:
     assert set(words(language)["comparison"]["fields"]) == {field.name for field in fields(Plan)}
