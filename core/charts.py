@@ -1,24 +1,15 @@
 """Data → plotly figure. Pure functions: no Streamlit, no files; labels and colours come from the caller."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-GRID = "rgba(128,128,128,0.22)"
+from core.chart_parts import GRID, frame, whiskers
 
 
-def _figure(title: str, subtitle: str, height: int) -> Any:
+def _figure(labels: Mapping[str, str], height: int) -> Any:
     import plotly.graph_objects as go
 
-    figure = go.Figure()
-    figure.update_layout(
-        title={"text": title, "subtitle": {"text": subtitle}, "x": 0, "xanchor": "left", "font": {"size": 15}},
-        height=height,
-        margin={"l": 56, "r": 16, "t": 86, "b": 90},
-        hovermode="x unified",
-        legend={"orientation": "h", "y": -0.24, "x": 0, "yanchor": "top"},
-        dragmode=False,
-    )
-    return figure
+    return go.Figure(layout=frame(labels, height))
 
 
 def score_bars(
@@ -37,7 +28,7 @@ def score_bars(
         ink: colour of the whiskers.
         labels: texts under "title", "subtitle", "score".
     """
-    figure = _figure(labels["title"], labels["subtitle"], 420)
+    figure = _figure(labels, 420)
     for arm, name, color in zip(arms, names, colors, strict=True):
         scores = [arm["scores"][metric] for metric in metrics]
         means = [score["mean"] for score in scores]
@@ -46,15 +37,7 @@ def score_bars(
             y=means,
             name=name,
             marker={"color": color, "cornerradius": 4},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [score["high"] - score["mean"] for score in scores],
-                "arrayminus": [score["mean"] - score["low"] for score in scores],
-                "thickness": 1.8,
-                "width": 6,
-                "color": ink,
-            },
+            error_y=whiskers(scores, "mean", ink),
             text=[f"{mean:.2f}" for mean in means],
             textposition="inside",
             insidetextanchor="start",
@@ -80,7 +63,7 @@ def evidence(
         colors: of points at or above the threshold, and below it (hollow).
         ink: colour of the line.
     """
-    figure = _figure(labels["title"], labels["subtitle"], 320)
+    figure = _figure(labels, 320)
     reached = [score >= threshold for score, _ in points]
     figure.add_scatter(
         x=list(range(1, len(points) + 1)),
@@ -115,7 +98,7 @@ def ranks(
         labels: texts under "title", "subtitle", "rank", and one per stage.
         colors: of passages that are used, and of the others.
     """
-    figure = _figure(labels["title"], labels["subtitle"], 420)
+    figure = _figure(labels, 420)
     worst = max((rank for row in candidates for rank in row["ranks"].values() if rank), default=1)
     for row in candidates:
         places = [row["ranks"].get(stage) for stage in stages]
@@ -175,7 +158,7 @@ def sweep(
         metrics: the last one is drawn in ``ink``, the others in ``color``, told apart by marker and dash.
         labels: texts under "title", "subtitle", "size", "score", and one per metric.
     """
-    figure = _figure(labels["title"], labels["subtitle"], 420)
+    figure = _figure(labels, 420)
     sizes = [point["size"] for point in points]
     span = max(sizes) - min(sizes) or 100
     step = 0.012 * span  # whiskers stand side by side
@@ -220,7 +203,7 @@ def chunk_map(points: Sequence[dict[str, Any]], query: tuple[float, float] | Non
         query: place of the question, or None.
         labels: texts under "title", "subtitle", "query".
     """
-    figure = _figure(labels["title"], labels["subtitle"], 520)
+    figure = _figure(labels, 520)
     for source in dict.fromkeys(point["source"] for point in points):
         mine = [point for point in points if point["source"] == source]
         figure.add_scatter(
@@ -253,7 +236,7 @@ def lengths(found: dict[str, Any], limit: int, labels: dict[str, str], colors: d
         colors: "kept" and "cut": of a bar by its first length; the bar that the line crosses counts as kept.
         ink: colour of the line and its text.
     """
-    figure = _figure(labels["title"], labels["subtitle"], 330)
+    figure = _figure(labels, 330)
     edges, counts = found["edges"], found["counts"]
     for key, pattern in (("kept", ""), ("cut", "/")):
         bars = [place for place in range(len(counts)) if (edges[place] > limit) == (key == "cut")]

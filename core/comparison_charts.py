@@ -9,7 +9,8 @@ from html import escape
 from math import cos, sin, sqrt
 from typing import Any
 
-GRID = "rgba(128,128,128,0.22)"
+from core.chart_parts import GRID, frame, whiskers
+
 MUTED = "#808894"
 """Of points that say nothing for or against: 3:1 on both backgrounds."""
 PATTERNS = ("", "/", ".", "x", "+")
@@ -70,12 +71,12 @@ def overview(arms: Arms, metrics: Labels, colors: Sequence[str], labels: Labels,
                     "cornerradius": 3,
                     "pattern": pattern if look["pattern"] else {"shape": ""},
                 },
-                "error_y": _whiskers(scores, "mean", ink),
+                "error_y": whiskers(scores, "mean", ink),
                 "customdata": [[score["low"], score["high"], score["n"]] for score in scores],
                 "hovertemplate": "%{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}], n = %{customdata[2]}",
             }
         )
-    layout = _layout(labels, 440 + _legend(arms))
+    layout = frame(labels, 440 + _legend(arms))
     layout["barmode"], layout["bargap"], layout["bargroupgap"] = "group", 0.25, 0.06
     layout["xaxis"] = {"fixedrange": True, "automargin": True}
     layout["yaxis"] = {"title": {"text": labels["score"]}, "range": [0, 1.04], "gridcolor": GRID, "fixedrange": True}
@@ -99,7 +100,7 @@ def forest(
         "x": [one["delta"] for one in contrasts],
         "y": places,
         "marker": {"size": 11, "color": [colors[one["b"]] for one in contrasts]},
-        "error_x": _whiskers(contrasts, "delta", ink),
+        "error_x": whiskers(contrasts, "delta", ink),
         "customdata": [[one["low"], one["high"], one["p_holm"], one["n"], one["b"], one["a"]] for one in contrasts],
         "hovertemplate": f"%{{customdata[4]}}<br>{labels['against']} %{{customdata[5]}}<br>"
         "%{x:+.3f} [%{customdata[0]:+.3f}, %{customdata[1]:+.3f}]<br>"
@@ -107,7 +108,7 @@ def forest(
         "showlegend": False,
         "cliponaxis": False,
     }
-    layout = _layout(labels, 150 + _LINE_HEIGHT * len(contrasts))
+    layout = frame(labels, 150 + _LINE_HEIGHT * len(contrasts))
     layout["hovermode"], layout["margin"] = "closest", {"l": 8, "r": 20, "t": 78, "b": 52}
     # The line at no difference leaves out the names, so that both can be read.
     ends = [{"y0": place - 0.14, "y1": place + 0.3} for place in places]
@@ -163,7 +164,7 @@ def scatter(
         }
         for effect, mine in placed.items()
     ]
-    layout = _layout(labels, 520)
+    layout = frame(labels, 520)
     layout["hovermode"] = "closest"
     ends = {"x0": span[0], "y0": span[0], "x1": span[1], "y1": span[1]}
     layout["shapes"] = [{"type": "line", **ends, "line": {"color": ink, "dash": "dash", "width": 1}}]
@@ -203,15 +204,15 @@ def cost(
                     "color": look["color"],
                     "line": {"color": look["line"], "width": 2},
                 },
-                "error_x": _whiskers([time], "mean", ink),
-                "error_y": _whiskers([worth], "mean", ink),
+                "error_x": whiskers([time], "mean", ink),
+                "error_y": whiskers([worth], "mean", ink),
                 "customdata": [[time["low"], time["high"], worth["low"], worth["high"], worth["n"]]],
                 "hovertemplate": "%{fullData.name}<br>%{y:.3f} [%{customdata[2]:.3f}, %{customdata[3]:.3f}]<br>"
                 "%{x:.2f} s [%{customdata[0]:.2f}, %{customdata[1]:.2f}], n = %{customdata[4]}<extra></extra>",
                 "cliponaxis": False,
             }
         )
-    layout = _layout(labels, 440 + _legend(arms))
+    layout = frame(labels, 440 + _legend(arms))
     layout["hovermode"] = "closest"
     axis = {"gridcolor": GRID, "fixedrange": True, "rangemode": "tozero"}
     layout["xaxis"] = {**axis, "title": {"text": labels["seconds"]}}
@@ -242,7 +243,7 @@ def confusion(
         "textfont": {"color": ink, "size": 15},
         "hovertemplate": f"{labels['right']}: %{{y}}<br>{labels['answered']}: %{{x}}<br>%{{z}}<extra></extra>",
     }
-    layout = _layout(labels, 190 + 46 * len(counts))
+    layout = frame(labels, 190 + 46 * len(counts))
     layout["hovermode"], layout["margin"]["b"] = "closest", 56
     axis = {"type": "category", "fixedrange": True, "showgrid": False, "automargin": True}
     layout["xaxis"] = {**axis, "title": {"text": labels["answered"]}}
@@ -265,34 +266,3 @@ def _excerpt(said: str) -> str:
 def _legend(arms: Arms) -> int:
     """Pixels that the names of many arms take, one below the other as on a phone."""
     return 20 * max(0, len(arms) - 4)
-
-
-def _whiskers(found: Sequence[Mapping[str, Any]], name: str, ink: str) -> dict[str, Any]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [one["high"] - one[name] for one in found],
-        "arrayminus": [one[name] - one["low"] for one in found],
-        "thickness": 1.6,
-        "width": 5,
-        "color": ink,
-    }
-
-
-def _layout(labels: Labels, height: int) -> dict[str, Any]:
-    return {
-        "title": {
-            "text": labels["title"],
-            "subtitle": {"text": labels["subtitle"]},
-            "x": 0,
-            "xanchor": "left",
-            "font": {"size": 15},
-        },
-        "height": height,
-        "margin": {"l": 56, "r": 20, "t": 86, "b": 90},
-        "hovermode": "x unified",
-        "legend": {"orientation": "h", "y": -0.24, "x": 0, "yanchor": "top", "maxheight": 0.6},
-        "dragmode": False,
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-    }

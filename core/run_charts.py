@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-GRID = "rgba(128,128,128,0.22)"
+from core.chart_parts import GRID, frame
+
 DASHES = ("solid", "dash", "dot", "dashdot")
 STROKES = {"solid": "━━", "dash": "╺╸╺", "dot": "┈┈", "dashdot": "━·"}
 TOP, BOTTOM = 62, 44
@@ -99,19 +100,10 @@ def _trace(line: Line, shape: str) -> dict[str, Any]:
 def _layout(labels: dict[str, str], height: int, steps: int, from_zero: bool) -> dict[str, Any]:
     axis = {"gridcolor": GRID, "fixedrange": True}
     return {
-        "title": {
-            "text": labels["title"],
-            "subtitle": {"text": labels["subtitle"]},
-            "x": 0,
-            "xanchor": "left",
-            "font": {"size": 14},
-        },
+        **frame(labels, height),
         "template": {"layout": {"autotypenumbers": "strict"}},  # checking plotly's own takes longer than the rest
-        "height": height,
         "margin": {"l": 56, "r": 16, "t": TOP, "b": BOTTOM},
-        "hovermode": "x unified",
         "legend": {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
-        "dragmode": False,
         "xaxis": {**axis, "title": {"text": labels["step"]}, **({"range": [0, steps]} if steps else {})},
         "yaxis": {
             **axis,
