@@ -98,7 +98,8 @@ def apart(inputs: dict[str, Any]) -> dict[str, Any]:
         found = model.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), pad_token_id=tokenizer.pad_token_id, **options
         )
-        return str(tokenizer.decode(found[0, ids.shape[1] :], skip_special_tokens=True)).strip()
+        text = str(tokenizer.decode(found[0, ids.shape[1] :], skip_special_tokens=True))
+        return text.rstrip("\ufffd").strip()  # an answer cut off within a character, as the engine shows it
 
     answers, began = {}, 0.0
     with torch.inference_mode():
