@@ -3,7 +3,7 @@
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from core import files, jobs, queue
 from core.errors import UserError
 from core.evaluation import forgetting, freezing, grid, stability
 from core.evaluation.freezing import Plan
+from core.evaluation.metrics import expected
 from core.settings import settings
 
 WORKER = "core.evaluation.worker"
@@ -95,7 +96,12 @@ def _answered(rows: Sequence[dict[str, Any]], path: Path, seeds: int) -> list[di
     for (row, arm), found in lines.items():
         if len(found) == seeds:
             answers[row][arm] = stability.together(sorted(found, key=lambda line: line.get("seed", 0)))
-    return [{**row, "answers": answers[number]} for number, row in enumerate(rows)]
+    return [{**_measurable(row), "answers": answers[number]} for number, row in enumerate(rows)]
+
+
+def _measurable(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with what it expects, also one frozen by the first versions, which kept the one reference alone."""
+    return row if "expected" in row else {**row, "expected": asdict(expected({"output": row["reference"]}))}
 
 
 def stop(experiment_id: str) -> None:

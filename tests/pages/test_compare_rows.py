@@ -1,12 +1,15 @@
 """Rows, galleries and the blind vote of a comparison, run by Streamlit's own test harness."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core import files
 from core.evaluation import experiments, votes
+from core.evaluation.metrics import ROUGE
 from core.evaluation.votes import SAME, A, B, Poll
 from core.ui import i18n
 from tests.helpers.experiments import EVIL, RIGHT, keep, made, square
@@ -162,3 +165,21 @@ def test_the_result_is_shown_when_all_rows_are_voted_and_alike_ones_are_not_aske
     assert "is preferred" in " ".join(caption.value for caption in app.caption)
     app.selectbox(key="vote_b").set_value("base").run()
     assert app.info, "an arm against itself is no vote"
+
+
+def test_a_comparison_of_the_first_versions_opens(folder: Path) -> None:
+    """They kept a row's question and reference, and of an answer its text, length, ROUGE and time."""
+    inputs = files.read_json(folder / "inputs.json")
+    early = [{part: row[part] for part in ("input", "reference")} for row in inputs["rows"]]
+    files.write_json(folder / "inputs.json", {**inputs, "rows": early})
+    lines = [
+        {part: line[part] for part in ("row", "arm", "text", "tokens", "seconds", "finish")}
+        | {"scores": {metric: line["scores"][metric] for metric in ROUGE}}
+        for line in files.read_jsonl(folder / "answers.jsonl")
+    ]
+    files.write_text(folder / "answers.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "results.json").unlink()
+    app = opened(folder, "compare_rows_view", row="1")
+    assert any("answer 0 of the row" in body for body in bodies(app))
+    for view in ("compare_overview_view", "compare_gallery_view", "compare_vote_view"):
+        opened(folder, view)
