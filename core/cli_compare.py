@@ -61,6 +61,7 @@ def compare(
     folder = experiments.folder(experiment_id)
     state = jobs.wait(folder, lambda s: note(f"\r  {s['status']} {s.get('done', 0)}/{s.get('total')}  ", end=""))
     if state["status"] in (jobs.FAILED, jobs.INTERRUPTED):
+        note(f"Nothing is lost: python -m core compare --resume {experiment_id}")
         raise RuntimeError(sentence(state.get("error")))
     experiment = experiments.show(experiment_id)
     report = kept(folder, experiment)
