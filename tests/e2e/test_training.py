@@ -90,7 +90,7 @@ def test_ones_own_data_is_checked_and_used(server: Server, visit: Callable[..., 
     good.write_text("".join(json.dumps({"input": f"say {i}", "output": str(i)}) + "\n" for i in range(20)), "utf-8")
     page.get_by_text("Add a data set").click()
     page.locator('input[type="file"]').set_input_files(bad)
-    page.get_by_text("2 rows: 1 problems must be fixed or left out").wait_for()
+    page.get_by_text("2 rows: 1 problem must be fixed or left out").wait_for()
     page.get_by_text("Row 2, output: empty").wait_for()
     page.locator('input[type="file"]').set_input_files(good)
     page.get_by_role("button", name="Use these 20 rows").click()
