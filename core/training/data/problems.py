@@ -17,7 +17,7 @@ FIXES = (STRIP, TO_TEXT, DROP)
 REASONS = {
     "unreadable": (MUST, "the file cannot be read: {why}"),
     "no_rows": (MUST, "there are no rows"),
-    "too_many": (MUST, "{count} rows; at most {limit} are read (YUAN_MAX_UPLOAD_ROWS)"),
+    "too_many": (MUST, "{count} {count:row|rows}; at most {limit} are read (YUAN_MAX_UPLOAD_ROWS)"),
     "layout": (MUST, "what the columns {columns} hold was not recognised"),
     "not_json": (MUST, "not JSON: {why}"),
     "not_csv": (MUST, "not CSV: {why}"),
@@ -34,7 +34,7 @@ REASONS = {
     "spaces": (MAY, "begins or ends with white space"),
     "duplicate": (MAY, "the same as row {of}"),
     "near_duplicate": (MAY, "nearly the same as row {of} ({similarity} alike)"),
-    "too_long": (MAY, "{tokens} tokens; {limit} fit, the rest is cut off"),
+    "too_long": (MAY, "{tokens} {tokens:token|tokens}; {limit} fit, the rest is cut off"),
 }
 
 
