@@ -3,7 +3,7 @@
 import html
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from core import jobs
-from core.ui.i18n import seconds, t, translate
+from core.ui.i18n import seconds, show_error, t, translate
 
 _ICONS = {
     jobs.QUEUED: "schedule",
@@ -196,3 +196,13 @@ def chart(figure: Any, data: Any, key: str, **how: Any) -> Any:
 
 def _csv(data: pd.DataFrame) -> bytes:
     return data.to_csv(index=False).encode("utf-8-sig")
+
+
+def act(action: Callable[[], Any]) -> None:
+    """Do what a button stands for and draw the app anew; what goes wrong is said where the button is."""
+    try:
+        action()
+    except Exception as error:
+        show_error(error)
+    else:
+        st.rerun(scope="app")

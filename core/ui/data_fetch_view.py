@@ -9,7 +9,7 @@ from core import jobs
 from core.training.data import fetching
 from core.training.data.fetching import Fetch
 from core.ui import components
-from core.ui.i18n import seconds, show_error, t
+from core.ui.i18n import seconds, t
 from core.ui.models_view import size
 
 _KEY = "data_fetch"
@@ -72,9 +72,4 @@ def _show(address: str, now: Fetch) -> None:
 
 def _button(name: str, icon: str, act: Callable[[], None], disabled: bool = False) -> None:
     if st.button(t(f"data.fetch.{name}"), icon=f":material/{icon}:", key=f"data_fetch_{name}", disabled=disabled):
-        try:
-            act()
-        except Exception as error:
-            show_error(error)
-        else:
-            st.rerun(scope="app")
+        components.act(act)

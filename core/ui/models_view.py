@@ -245,12 +245,7 @@ def _remove(card: ModelCard, mine: bool) -> None:
 
 def _button(card: ModelCard, name: str, icon: str, act: Any, disabled: bool = False) -> None:
     if st.button(t(f"models.{name}"), icon=f":material/{icon}:", key=f"{name}-{card.name}", disabled=disabled):
-        try:
-            act()
-        except Exception as error:
-            show_error(error)
-        else:
-            st.rerun(scope="app")
+        components.act(act)
 
 
 def _details(card: ModelCard, state: State) -> None:

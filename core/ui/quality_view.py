@@ -152,7 +152,7 @@ def _job(name: str, job_id: str, status: str) -> None:
         components.job_error(job)
         st.caption(t("quality.unfinished"))
         if st.button(t("knowledge.resume"), icon=":material/resume:", key="quality_resume"):
-            _act(lambda: sweep.resume(name, job_id))
+            components.act(lambda: sweep.resume(name, job_id))
     if job["kind"] == sweep.QUESTIONS:
         _questions(job)
     elif job["results"]:
@@ -162,16 +162,7 @@ def _job(name: str, job_id: str, status: str) -> None:
     with st.popover(t("quality.delete"), icon=":material/delete:", type="tertiary"):
         st.caption(t("quality.delete_help"))
         if st.button(t("quality.delete"), key="quality_delete"):
-            _act(lambda: sweep.delete(name, job_id))
-
-
-def _act(act: Any) -> None:
-    try:
-        act()
-    except Exception as error:
-        show_error(error)
-    else:
-        st.rerun(scope="app")
+            components.act(lambda: sweep.delete(name, job_id))
 
 
 @st.fragment(run_every=1.0)
@@ -182,7 +173,7 @@ def _follow(name: str, job_id: str, status: str) -> None:
         st.rerun(scope="app")
     st.progress(min(1.0, now.get("share", 0.0)), text=_how_far(now))
     if st.button(t("knowledge.stop"), icon=":material/stop_circle:", key="quality_stop"):
-        _act(lambda: sweep.stop(name, job_id))
+        components.act(lambda: sweep.stop(name, job_id))
 
 
 def _how_far(job: dict[str, Any]) -> str:
