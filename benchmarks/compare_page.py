@@ -80,7 +80,7 @@ def page() -> None:
 
     import streamlit as st
 
-    from core.ui import compare_view
+    from core.ui.compare import compare_view
 
     began, worked = time.perf_counter(), time.thread_time()
     compare_view.page()

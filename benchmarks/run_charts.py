@@ -59,7 +59,7 @@ def screen() -> None:
     import streamlit as st
 
     from core.training import runs
-    from core.ui import run_monitor_view
+    from core.ui.training import run_monitor_view
 
     began, worked = time.perf_counter(), time.thread_time()
     run_monitor_view.show(runs.show("long"))

@@ -6,8 +6,9 @@ from core.errors import UserError
 from core.generation import chats, turns
 from core.models import cards
 from core.rag import knowledge
-from core.ui import chat_view as view
-from core.ui import live_grid_view, resources, shell, turn_view
+from core.ui import resources, shell
+from core.ui.chat import chat_view as view
+from core.ui.chat import live_grid_view, turn_view
 from core.ui.i18n import show_error, t
 
 shell.enter("chat")

@@ -3,11 +3,11 @@
 import streamlit as st
 
 from core.errors import UserError
-from core.ui import knowledge_view as view
-from core.ui import lab_view as lab
-from core.ui import quality_view as quality
 from core.ui import shell
 from core.ui.i18n import show_error, t
+from core.ui.knowledge import knowledge_view as view
+from core.ui.knowledge import lab_view as lab
+from core.ui.knowledge import quality_view as quality
 
 shell.enter("knowledge")
 base = view.choose_base()

@@ -4,9 +4,10 @@ import streamlit as st
 
 from core.errors import UserError
 from core.generation import templates, turns
-from core.ui import prompt_editor_view, resources, shell
-from core.ui import prompts_view as view
+from core.ui import resources, shell
 from core.ui.i18n import show_error, t
+from core.ui.prompts import editor_view
+from core.ui.prompts import prompts_view as view
 
 shell.enter("prompts")
 chat = view.current()
@@ -45,7 +46,7 @@ if st.session_state.get("prompts_edited") not in names:
 edited = st.segmented_control(
     t("prompts.templates"), names, key="prompts_edited", label_visibility="collapsed", persist_state="session"
 )
-prompt_editor_view.show(edited or names[0])
+editor_view.show(edited or names[0])
 
 with answers:
     view.answers(chat, turn)

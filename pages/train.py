@@ -3,8 +3,9 @@
 import streamlit as st
 
 from core.training import runs
-from core.ui import data_view, new_run_view, runs_view, shell
+from core.ui import shell
 from core.ui.i18n import t
+from core.ui.training import data_view, new_run_view, runs_view
 
 VIEWS = {"runs": runs_view.page, "new": new_run_view.page, "data": data_view.page}
 

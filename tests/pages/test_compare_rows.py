@@ -18,7 +18,7 @@ VIEW = """
 import streamlit as st
 from core.evaluation import experiments
 from core.evaluation.results import kept
-from core.ui import {view}
+from core.ui.compare import {view}
 st.session_state["language"] = "{language}"
 name = "{name}"
 experiment = experiments.show(name)
@@ -63,14 +63,14 @@ def numbers(app: AppTest) -> list[int]:
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_first_arm_is_held_against_the_last_those_that_gained_most_first(folder: Path, language: str) -> None:
     words = i18n.table(language)["rows"]
-    app = opened(folder, "compare_rows_view", language)
+    app = opened(folder, "rows_view", language)
     assert numbers(app)[:2] == [2, 3] and len(numbers(app)) == 24
     assert set(app.dataframe[0].value["effect"]) == {f"▲ {words['helped']}", f"= {words['unchanged']}"}
     assert app.subheader[0].value == words["number"].format(row=2)
 
 
 def test_rows_are_filtered_and_searched(folder: Path) -> None:
-    app, key = opened(folder, "compare_rows_view"), folder.name
+    app, key = opened(folder, "rows_view"), folder.name
     app.selectbox(key=f"rows_metric_{key}").set_value("exact")
     app.selectbox(key=f"rows_b_{key}").set_value("base+kb").run()
     app.segmented_control(key=f"rows_effect_{key}").set_value("hurt").run()
@@ -84,7 +84,7 @@ def test_rows_are_filtered_and_searched(folder: Path) -> None:
 
 
 def test_a_row_opens_by_its_address_with_all_that_was_read_and_nothing_live(folder: Path) -> None:
-    app = opened(folder, "compare_rows_view", row="1")
+    app = opened(folder, "rows_view", row="1")
     assert app.subheader[0].value == "Row 1"
     shown = bodies(app)
     chips = [body for body in shown if 'class="chip ' in body]
@@ -99,11 +99,11 @@ def test_a_row_opens_by_its_address_with_all_that_was_read_and_nothing_live(fold
     assert {code.value for code in app.code} == {f"Say it. {EVIL}", "Read, then say it."}
     app.toggle(key="rows_marks").set_value(False).run()
     assert not any("<del>" in body for body in bodies(app)), "answers as they stand"
-    assert opened(folder, "compare_rows_view", row="999").subheader[0].value == "Row 2", "no such row: the first shown"
+    assert opened(folder, "rows_view", row="999").subheader[0].value == "Row 2", "no such row: the first shown"
 
 
 def test_galleries_show_the_rows_that_one_thing_moved_a_few_at_a_time(folder: Path) -> None:
-    app = opened(folder, "compare_gallery_view")
+    app = opened(folder, "gallery_view")
     kind, metric = f"gallery_kind_{folder.name}", f"gallery_metric_{folder.name}"
     labels = app.segmented_control(key=kind).options
     assert labels == ["Fine-tuning hurt (0)", "RAG hurt (1)", "Fine-tuning helped (19)", "RAG helped (24)"]
@@ -122,7 +122,7 @@ def test_galleries_show_the_rows_that_one_thing_moved_a_few_at_a_time(folder: Pa
 
 def test_arms_that_differ_in_nothing_alone_have_no_gallery(own_data_dir: Path) -> None:
     apart = [square()[0], square()[3]]
-    app = opened(keep(made(apart, RIGHT, 3)), "compare_gallery_view")
+    app = opened(keep(made(apart, RIGHT, 3)), "gallery_view")
     assert [info.value for info in app.info] == [i18n.table("en")["galleries"]["none"]]
 
 
@@ -131,7 +131,7 @@ def test_a_vote_is_blind_kept_and_gone_on_with(folder: Path, language: str) -> N
     words = i18n.table(language)["vote"]
     poll = Poll("base", "run-a+kb", "me")
     ballots = votes.ballots(experiments.show(folder.name), poll)
-    app = opened(folder, "compare_vote_view", language, voter="me")
+    app = opened(folder, "vote_view", language, voter="me")
 
     def question() -> str:
         return next(body for body in bodies(app) if 'class="question"' in body)
@@ -146,7 +146,7 @@ def test_a_vote_is_blind_kept_and_gone_on_with(folder: Path, language: str) -> N
     app.button(key="vote_undo").click().run()
     assert votes.votes(folder, poll) == {ballots[0].row: ballots[0].left, ballots[1].row: SAME}
     assert not app.metric, "no result before it is asked for"
-    app = opened(folder, "compare_vote_view", language, voter="me")
+    app = opened(folder, "vote_view", language, voter="me")
     assert f"Question {ballots[2].row} " in question(), "after a refresh it goes on"
     app.toggle[0].set_value(True).run()
     found = votes.outcome(experiments.show(folder.name), "rougeL", poll, votes.votes(folder, poll))
@@ -159,7 +159,7 @@ def test_the_result_is_shown_when_all_rows_are_voted_and_alike_ones_are_not_aske
     poll = Poll("base", "run-a+kb")
     for ballot in votes.ballots(experiments.show(folder.name), poll):
         votes.cast(folder, poll, ballot, B if ballot.row != 4 else A)
-    app = opened(folder, "compare_vote_view")
+    app = opened(folder, "vote_view")
     assert app.metric[0].value == "95%" and "95 % interval 77% to 99%, n = 21" in [one.value for one in app.caption]
     assert not [button for button in app.button if button.key.startswith("vote_cast")]
     assert "is preferred" in " ".join(caption.value for caption in app.caption)
@@ -179,7 +179,7 @@ def test_a_comparison_of_the_first_versions_opens(folder: Path) -> None:
     ]
     files.write_text(folder / "answers.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     (folder / "results.json").unlink()
-    app = opened(folder, "compare_rows_view", row="1")
+    app = opened(folder, "rows_view", row="1")
     assert any("answer 0 of the row" in body for body in bodies(app))
-    for view in ("compare_overview_view", "compare_gallery_view", "compare_vote_view"):
+    for view in ("compare_overview_view", "gallery_view", "compare_vote_view"):
         opened(folder, view)

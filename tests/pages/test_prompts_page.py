@@ -85,7 +85,7 @@ def test_the_whole_prompts_are_shown_with_the_tokens_the_model_counts(tiny_card:
 
 
 def test_an_answer_is_held_against_the_data_sets_own() -> None:
-    from core.ui.prompts_view import is_right, right_answer
+    from core.ui.prompts.prompts_view import is_right, right_answer
 
     row = datasets.load("odd-numbers").questions()[0]
     wanted = right_answer("odd-numbers", row["input"])

@@ -16,7 +16,7 @@ from core.ui import i18n
 
 TAB = """
 import streamlit as st
-from core.ui import quality_view
+from core.ui.knowledge import quality_view
 st.session_state["language"] = "{language}"
 quality_view.evaluate("kb")
 """

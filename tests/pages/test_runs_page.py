@@ -14,7 +14,8 @@ from core.models import cards
 from core.models.cards import ModelCard
 from core.settings import settings
 from core.training import predict, runs
-from core.ui import i18n, resources, run_list_view, run_take_view
+from core.ui import i18n, resources
+from core.ui.training import run_list_view, run_take_view
 from tests.helpers import runs as stored
 from tests.helpers.waiting import eventually
 from tests.pages.test_pages import opened as app_opened
@@ -22,7 +23,7 @@ from tests.pages.test_pages import server_that_has_been_visited, words  # noqa: 
 
 PART = """
 import streamlit as st
-from core.ui import runs_view
+from core.ui.training import runs_view
 st.session_state["language"] = "{language}"
 runs_view.page()
 """

@@ -13,7 +13,8 @@ from core.models.cards import ModelCard
 from core.rag import embedding
 from core.training import config, runs
 from core.training.data import datasets, fetching, preview
-from core.ui import data_view, new_run_view, resources
+from core.ui import resources
+from core.ui.training import data_view, new_run_view
 from tests.helpers.stub_hub import StubHub
 from tests.helpers.waiting import eventually
 from tests.pages.test_pages import opened, server_that_has_been_visited  # noqa: F401

@@ -5,7 +5,7 @@ from typing import Any
 
 from core.evaluation import scoring
 from core.evaluation.statistics import HIGHER, LOWER, TOO_FEW, UNCLEAR
-from core.ui import compare_arms
+from core.ui import bench
 from core.ui.components import plain
 from core.ui.i18n import t
 
@@ -16,7 +16,7 @@ _SHAPES = {"tokens": ".0f", "seconds": ".2f", "tokens/s": ".1f"}
 def named(report: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of the results that name arms ("arms", "contrasts", "interactions", "confusion"), with what the arms
     are called on screen in place of their names; each arm keeps its name as "key"."""
-    called = compare_arms.labels(report["arms"])
+    called = bench.labels(report["arms"])
     return {
         "arms": [{**arm, "key": arm["name"], "name": called[arm["name"]]} for arm in report["arms"]],
         "contrasts": [
@@ -111,7 +111,7 @@ def doubts(report: Mapping[str, Any]) -> list[str]:
     if met := report["overlap"]:
         rows = ", ".join(dict.fromkeys(str(one["row"] + 1) for one in met))
         found.append(t("comparison.overlap", rows=rows))
-    called = compare_arms.labels(report["arms"])
+    called = bench.labels(report["arms"])
     for name, rows in report.get("too_long", {}).items():
         found.append(t("comparison.too_long", arm=plain(called[name]), count=len(rows)))
     return found

@@ -13,8 +13,9 @@ from core.models import cards, store
 from core.training import config as configs
 from core.training.data import datasets, preview, splitting
 from core.training.data.preview import Piece
-from core.ui import components, data_intake_view, forms, new_run_view, resources, shell, theme
+from core.ui import components, forms, resources, shell, theme
 from core.ui.i18n import show_error, t
+from core.ui.training import data_intake_view, new_run_view
 
 ROWS = 8
 """Rows of the table on screen; more are scrolled to."""

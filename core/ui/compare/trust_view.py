@@ -7,7 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from core.evaluation.forgetting import METRICS
-from core.ui import compare_arms, compare_words
+from core.ui import bench
+from core.ui.compare import wording
 from core.ui.components import plain
 from core.ui.i18n import t
 
@@ -26,14 +27,14 @@ def show(report: Mapping[str, Any], metric: str) -> None:
 
 def _stability(report: Mapping[str, Any], metric: str) -> None:
     """What each seed alone would have said of the metric."""
-    found, called = report["stability"], compare_arms.labels(report["arms"])
+    found, called = report["stability"], bench.labels(report["arms"])
     st.subheader(t("report.stability"))
     seeds = ", ".join(map(str, found["seeds"]))
     st.caption(t("report.stability_help", temperature=found["temperature"], seeds=seeds))
     lines = {}
     for name, arm in found["arms"].items():
         if of := arm["metrics"].get(metric):
-            told = [compare_words.figure(metric, value) for value in (*of["means"], of["sd"])]
+            told = [wording.figure(metric, value) for value in (*of["means"], of["sd"])]
             heads = [*(f"{t(f'metrics.{metric}.label')} · {seed}" for seed in found["seeds"]), t("report.stability_sd")]
             lines[called[name]] = dict(zip(heads, told, strict=True)) | {
                 t("report.stability_same"): f"{arm['same']:.0%}"
@@ -49,9 +50,9 @@ def _forgetting(found: Mapping[str, Any]) -> None:
         if one["metric"] == METRICS[0]:
             verdict = t(f"report.forgetting_{one['verdict']}", b=plain(one["b"]), n=one["n"])
             same = t("report.forgetting_same", share=f"{found['same'][one['b']]:.0%}")
-            st.markdown(f"- {verdict} {compare_words.contrast(one)}. {same}")
+            st.markdown(f"- {verdict} {wording.contrast(one)}. {same}")
     figures = {
-        name: {t(f"metrics.{metric}.label"): compare_words.interval(of[metric], "mean", metric) for metric in METRICS}
+        name: {t(f"metrics.{metric}.label"): wording.interval(of[metric], "mean", metric) for metric in METRICS}
         for name, of in found["scores"].items()
     }
     st.dataframe(pd.DataFrame(figures))

@@ -10,7 +10,7 @@ from core.evaluation import grid
 from core.generation.templates import ZERO_SHOT
 from core.generation.turns import Turn
 from core.models import adapters, cards
-from core.ui import compare_arms, components
+from core.ui import bench, components
 from core.ui.i18n import language, seconds, t
 
 REDRAW = 0.05  # seconds between two looks at a growing answer
@@ -45,10 +45,10 @@ def question(text: str) -> None:
 
 def labels(arms: Sequence[Mapping[str, Any]]) -> list[str]:
     """What each arm is called: its cell, its adapter where there are several, its strategy where that is not plain."""
-    cells, ways = {compare_arms.cell(arm) for arm in arms}, dict.fromkeys(map(_strategy, arms))
+    cells, ways = {bench.cell(arm) for arm in arms}, dict.fromkeys(map(_strategy, arms))
     if len(cells) == 1 and len(ways) == len(arms) > 1:
         return list(ways)
-    called = compare_arms.labels(arms)
+    called = bench.labels(arms)
     named = [called[grid.name(dict(arm))] for arm in arms]
     if len(ways) == 1:
         return named
@@ -74,7 +74,7 @@ def columns(arms: Sequence[Mapping[str, Any]], key: str) -> list[Any]:
         cells = st.columns(abreast)
         for place, cell in zip(range(first, min(first + abreast, len(arms))), cells, strict=False):
             arm = arms[place]
-            colour, pattern = compare_arms.cell(arm), PATTERNS[ways.index(_strategy(arm)) % len(PATTERNS)]
+            colour, pattern = bench.cell(arm), PATTERNS[ways.index(_strategy(arm)) % len(PATTERNS)]
             with cell:
                 made.append(st.container(border=True, key=f"arm-{colour}-{pattern}-{key}-{place}"))
             with made[-1]:

@@ -12,7 +12,7 @@ from core.run_charts import Line
 from core.training import curves, provenance, runs
 from core.ui import components, theme
 from core.ui.i18n import seconds, t
-from core.ui.run_monitor_view import series
+from core.ui.training.run_monitor_view import series
 
 MOST = 16
 """Runs that colours and dashes still tell apart."""

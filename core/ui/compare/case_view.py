@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.evaluation import differences, grid, rows, scoring, stability
 from core.evaluation.lengths import TOO_LONG
-from core.ui import compare_arms, components
+from core.ui import bench, components
 from core.ui.i18n import t
 
 _ABREAST = 2  # answers side by side, as on the bench: without and with the knowledge base
@@ -51,14 +51,14 @@ def said(text: str) -> None:
 
 def answers(experiment: Mapping[str, Any], place: int, metric: str, names: Sequence[str], marked: bool) -> None:
     """The arms' answers with their scores, two abreast."""
-    row, labels = experiment["answers"][place], compare_arms.labels(experiment["arms"])
+    row, labels = experiment["answers"][place], bench.labels(experiment["arms"])
     arms = {grid.name(arm): arm for arm in experiment["arms"]}
     there = [name for name in names if name in row["answers"]]
     places = {name: list(arms).index(name) for name in there}
     together = "-".join(map(str, places.values()))  # a gallery may show an arm's answer twice, beside another arm's
     for first in range(0, len(there), _ABREAST):
         for name, column in zip(there[first : first + _ABREAST], st.columns(_ABREAST), strict=False):
-            cell = compare_arms.cell(arms[name])
+            cell = bench.cell(arms[name])
             with column, st.container(border=True, key=f"arm-{cell}-{place}-{together}-{places[name]}"):
                 score = rows.score(row, name, metric)
                 components.chip(cell, f"{labels[name]} · {t(f'metrics.{metric}.label')} {figure(metric, score)}")

@@ -5,8 +5,9 @@ from typing import Any
 import streamlit as st
 
 from core.evaluation import grid, rows
-from core.ui import compare_arms, compare_case, components
-from core.ui.compare_rows_view import measures, open_row
+from core.ui import bench, components
+from core.ui.compare import case_view
+from core.ui.compare.rows_view import measures, open_row
 from core.ui.i18n import t
 
 PAGE = 3  # cases at once
@@ -64,7 +65,7 @@ def _cases(experiment: dict[str, Any], metric: str, kind: str, cases: list[rows.
 
 
 def _case(experiment: dict[str, Any], metric: str, case: rows.Case) -> None:
-    called = compare_arms.labels(experiment["arms"])
+    called = bench.labels(experiment["arms"])
     change = components.plain(f"{called[case.a]} → {called[case.b]}")
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         gained = t("galleries.gain", metric=t(f"metrics.{metric}.label"), gain=f"{case.gain:+.3f}".replace("-", "−"))
@@ -77,4 +78,4 @@ def _case(experiment: dict[str, Any], metric: str, case: rows.Case) -> None:
         )
     if opened:
         open_row(experiment["id"], case.row + 1)
-    compare_case.show(experiment, case.row, metric, (case.a, case.b))
+    case_view.show(experiment, case.row, metric, (case.a, case.b))

@@ -10,8 +10,9 @@ from core.training import config as configs
 from core.training import provenance, runs
 from core.training.config import TrainConfig
 from core.training.data import datasets
-from core.ui import components, estimate_view, forms, shell
+from core.ui import components, forms, shell
 from core.ui.i18n import show_error, t
+from core.ui.training import estimate_view
 
 EXAMPLE = "resume-extraction"
 SMALL = {

@@ -8,7 +8,8 @@ import streamlit as st
 
 from core import comparison_charts
 from core.evaluation import rows, scoring
-from core.ui import compare_arms, compare_case, components, theme
+from core.ui import bench, components, theme
+from core.ui.compare import case_view
 from core.ui.i18n import language, t
 
 
@@ -17,7 +18,7 @@ def show(experiment: dict[str, Any], report: dict[str, Any], metric: str) -> Non
 
     Args:
         experiment: of :func:`core.evaluation.experiments.show`; read only.
-        report: of :func:`core.evaluation.results.results`, arms named as on screen (:func:`compare_words.named`).
+        report: of :func:`core.evaluation.results.results`, arms named as on screen (:func:`wording.named`).
     """
     if len(report["arms"]) > 1:
         _rows(experiment, report, metric)
@@ -45,7 +46,7 @@ def _rows(experiment: dict[str, Any], report: dict[str, Any], metric: str) -> No
         st.caption(t("comparison.points.click"))
         return
     st.markdown(f"**{t('rows.number', row=chosen)}**")
-    compare_case.show(experiment, chosen - 1, metric, list(dict.fromkeys([a, b, *called])))
+    case_view.show(experiment, chosen - 1, metric, list(dict.fromkeys([a, b, *called])))
 
 
 def _pair(called: Mapping[str, str], experiment_id: str) -> tuple[str, str]:
@@ -69,7 +70,7 @@ def _scatter(
     labels |= {"a": arms[a]["name"], "b": arms[b]["name"]}
     labels["title"] = t("comparison.points.title", metric=t(f"metrics.{metric}.label"))
     labels["subtitle"] = t("comparison.points.subtitle", n=len(points))
-    shades = [*compare_arms.colors([arms[b], arms[a]]), comparison_charts.MUTED]
+    shades = [*bench.colors([arms[b], arms[a]]), comparison_charts.MUTED]
     colors = dict(zip(rows.EFFECTS, shades, strict=True))
     return comparison_charts.scatter(points, labels, colors, theme.ink(), rows.span(points, metric))
 
@@ -95,7 +96,7 @@ def _cost(report: Mapping[str, Any], metric: str) -> None:
         "score": t(f"metrics.{metric}.label"),
     }
     top = 1.0 if scoring.metrics()[metric].unit == "share" else None
-    figure = comparison_charts.cost(there, metric, compare_arms.colors(there), labels, theme.ink(), top)
+    figure = comparison_charts.cost(there, metric, bench.colors(there), labels, theme.ink(), top)
 
     def data() -> pd.DataFrame:
         return pd.DataFrame(
@@ -116,7 +117,7 @@ def _confusion(report: Mapping[str, Any]) -> None:
         persist_state="page",
     )  # fmt: skip
     found = report["confusion"][arm]
-    [cell] = [compare_arms.cell(one) for one in report["arms"] if one["name"] == arm]
+    [cell] = [bench.cell(one) for one in report["arms"] if one["name"] == arm]
     total = sum(map(sum, found["counts"]))
     right = sum(row[place] for place, row in enumerate(found["counts"]))
     labels = {key: t(f"comparison.confusion.{key}") for key in ("right", "answered")}

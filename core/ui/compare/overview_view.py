@@ -11,7 +11,8 @@ import streamlit as st
 from core import comparison_charts
 from core.evaluation import grid, scoring
 from core.evaluation.statistics import TOO_FEW
-from core.ui import compare_arms, compare_plots_view, compare_trust_view, compare_words, components, theme
+from core.ui import bench, components, theme
+from core.ui.compare import plots_view, trust_view, wording
 from core.ui.i18n import language, t
 
 HEADLINE = (
@@ -32,7 +33,7 @@ def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
         report: of :func:`core.evaluation.results.results`; read only too.
     """
     _warnings(report)
-    named = {**report, **compare_words.named(report)}
+    named = {**report, **wording.named(report)}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         metric = _metric(report)
         bars = _bars_shown(report)
@@ -40,16 +41,16 @@ def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
     _words(named, metric)
     _bars(named, bars)
     _forest(named, metric)
-    compare_plots_view.show(experiment, named, metric)
-    compare_trust_view.show(report, metric)
+    plots_view.show(experiment, named, metric)
+    trust_view.show(report, metric)
     _figures(named)
 
 
 def _warnings(report: Mapping[str, Any]) -> None:
     """What speaks against trusting the figures."""
-    for line in compare_words.doubts(report):
+    for line in wording.doubts(report):
         st.warning(line, icon=":material/warning:")
-    for line in compare_words.notes(report):
+    for line in wording.notes(report):
         st.caption(line)
 
 
@@ -102,13 +103,13 @@ def _words(report: Mapping[str, Any], metric: str) -> None:
     lines = []
     for arm in report["arms"]:
         score = arm["scores"].get(metric)
-        parts = [f"{compare_words.interval(score, 'mean', metric)} · n\u00a0=\u00a0{score['n']}" if score else "–"]
+        parts = [f"{wording.interval(score, 'mean', metric)} · n\u00a0=\u00a0{score['n']}" if score else "–"]
         if arm["name"] == first:
             parts.append(t("comparison.baseline"))
         elif one := told.get(arm["name"]):
-            parts.append(compare_words.contrast(one))
+            parts.append(wording.contrast(one))
         cells = "".join(f"<span>{html.escape(part)}</span>" for part in parts)
-        lines.append(f'<div><span class="chip {compare_arms.cell(arm)}">{html.escape(arm["name"])}</span>{cells}</div>')
+        lines.append(f'<div><span class="chip {bench.cell(arm)}">{html.escape(arm["name"])}</span>{cells}</div>')
     st.html(f'<div class="findings">{"".join(lines)}</div>')
     if told and all(one["verdict"] == TOO_FEW for one in told.values()):
         st.info(t("metrics.verdicts.too_few", n=max(one["n"] for one in told.values())), icon=":material/info:")
@@ -116,7 +117,7 @@ def _words(report: Mapping[str, Any], metric: str) -> None:
         st.caption(t("comparison.reading", first=components.plain(first)))
     squares = [one for one in report["interactions"] if one["metric"] == metric]
     if squares and scoring.metrics()[metric].better:
-        said = "\n".join(f"- {compare_words.interaction(one, report)}" for one in squares)
+        said = "\n".join(f"- {wording.interaction(one, report)}" for one in squares)
         st.markdown(f"**{t('report.interactions')}**\n{said}")
 
 
@@ -126,7 +127,7 @@ def _bars(report: Mapping[str, Any], metrics: list[str]) -> None:
     figure = comparison_charts.overview(
         report["arms"],
         {metric: t(f"metrics.{metric}.label") for metric in report["metrics"] if metric in metrics},
-        compare_arms.colors(report["arms"]),
+        bench.colors(report["arms"]),
         labels,
         theme.ink(),
     )
@@ -155,11 +156,11 @@ def _forest(report: Mapping[str, Any], metric: str) -> None:
         "delta": t("report.delta", metric=t(f"metrics.{metric}.label")),
         "against": t("report.against"),
     }
-    colors = dict(zip((arm["name"] for arm in report["arms"]), compare_arms.colors(report["arms"]), strict=True))
+    colors = dict(zip((arm["name"] for arm in report["arms"]), bench.colors(report["arms"]), strict=True))
     figure = comparison_charts.forest(told, labels, colors, theme.ink())
     components.chart(figure, lambda: pd.DataFrame(told), f"contrasts-{report['experiment']}")
     with st.expander(t("comparison.all_contrasts"), icon=":material/table_rows:"):
-        st.dataframe(pd.DataFrame([compare_words.line(one) for one in told]), hide_index=True)
+        st.dataframe(pd.DataFrame([wording.line(one) for one in told]), hide_index=True)
 
 
 def _some(told: list[dict[str, Any]], report: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -187,7 +188,7 @@ def _figures(report: Mapping[str, Any]) -> None:
     with st.expander(t("comparison.all_figures"), icon=":material/table_rows:"):
         table = {
             arm["name"]: {
-                t(f"metrics.{metric}.label"): compare_words.interval(arm["scores"].get(metric), "mean", metric)
+                t(f"metrics.{metric}.label"): wording.interval(arm["scores"].get(metric), "mean", metric)
                 for metric in report["metrics"]
             }
             for arm in report["arms"]

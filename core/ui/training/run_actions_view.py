@@ -10,7 +10,7 @@ from core import jobs
 from core.training import dependents, provenance, runs
 from core.ui import components, shell
 from core.ui.i18n import show_error, t
-from core.ui.run_list_view import open_runs
+from core.ui.training.run_list_view import open_runs
 
 
 def actions(run_id: str) -> None:

@@ -7,8 +7,9 @@ import streamlit as st
 
 from core.evaluation import experiments, export, statistics, votes
 from core.evaluation.votes import BAD, SAME, A, B, Ballot, Poll
-from core.ui import compare_arms, compare_case, components
-from core.ui.compare_rows_view import measures
+from core.ui import bench, components
+from core.ui.compare import case_view
+from core.ui.compare.rows_view import measures
 from core.ui.i18n import show_error, t
 
 # What a vote is for → the key that casts it; the sides stand where the arrows point.
@@ -24,7 +25,7 @@ def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
         experiment: of :func:`core.evaluation.experiments.show`; shared by all visits, to be read only.
         report: of :func:`core.evaluation.results.results`; read only too.
     """
-    labels = compare_arms.labels(experiment["arms"])
+    labels = bench.labels(experiment["arms"])
     if len(labels) < 2:
         st.info(t("vote.one_arm"), icon=":material/how_to_vote:")
         return
@@ -74,12 +75,12 @@ def _progress(experiment: dict[str, Any], poll: Poll, total: int, done: int) -> 
 def _ballot(experiment: dict[str, Any], poll: Poll, ballot: Ballot) -> None:
     """The question and both answers, in the order drawn; whose they are stands nowhere on the page."""
     row = experiment["answers"][ballot.row]
-    compare_case.asked(row)
+    case_view.asked(row)
     for side, column in zip((ballot.left, ballot.right), st.columns(2), strict=True):
         name = "left" if side == ballot.left else "right"
         with column, st.container(border=True, key=f"vote_{name}"):
             st.caption(t(f"vote.answer_{name}"))
-            compare_case.said(row["answers"][poll.a if side == A else poll.b]["text"])
+            case_view.said(row["answers"][poll.a if side == A else poll.b]["text"])
     meant = {"left": ballot.left, "same": SAME, "bad": BAD, "right": ballot.right}
     with st.container(horizontal=True):
         for name, key in KEYS.items():
@@ -92,9 +93,9 @@ def _ballot(experiment: dict[str, Any], poll: Poll, ballot: Ballot) -> None:
                 args=(votes.cast, experiments.folder(experiment["id"]), poll, ballot, meant[name]),
             )
     with st.expander(t("vote.hints"), icon=":material/menu_book:"):
-        compare_case.references(row)
+        case_view.references(row)
         for passage in [*row.get("passages", []), *([{"text": row["context"]}] if row.get("context") else [])]:
-            compare_case.said(passage["text"])
+            case_view.said(passage["text"])
 
 
 def _keep(act: Callable[..., None], *about: Any) -> None:

@@ -16,7 +16,8 @@ from core.generation.templates import COT
 from core.models import adapters, cards, store
 from core.rag import citations, context, retrieval
 from core.training import runs
-from core.ui import components, live_grid_view
+from core.ui import components
+from core.ui.chat import live_grid_view
 from core.ui.i18n import t
 
 GRID = "grid"

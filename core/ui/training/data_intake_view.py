@@ -12,8 +12,9 @@ from core.training.data.checks import Inspection
 from core.training.data.columns import Mapping
 from core.training.data.formats import SUFFIXES, Table
 from core.training.data.problems import FIXES, MAY, MUST, Problem
-from core.ui import components, data_fetch_view, forms, resources
+from core.ui import components, forms, resources
 from core.ui.i18n import show_error, t
+from core.ui.training import data_fetch_view
 
 SHOWN = 1000
 """Problems in the table; the file has all."""

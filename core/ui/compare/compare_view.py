@@ -8,23 +8,16 @@ from core import jobs
 from core.errors import UserError
 from core.evaluation import experiments
 from core.evaluation.results import kept
-from core.ui import (
-    compare_form_view,
-    compare_gallery_view,
-    compare_overview_view,
-    compare_report_view,
-    compare_rows_view,
-    compare_vote_view,
-    components,
-)
+from core.ui import components
+from core.ui.compare import form_view, gallery_view, overview_view, report_view, rows_view, vote_view
 from core.ui.i18n import show_error, t
 
 TABS = {
-    "overview": compare_overview_view.show,
-    "rows": compare_rows_view.show,
-    "galleries": compare_gallery_view.show,
-    "vote": compare_vote_view.show,
-    "report": compare_report_view.show,
+    "overview": overview_view.show,
+    "rows": rows_view.show,
+    "galleries": gallery_view.show,
+    "vote": vote_view.show,
+    "report": report_view.show,
 }
 
 
@@ -34,7 +27,7 @@ def page() -> None:
     if not found or st.query_params.get("view") == "new" or "run" in st.query_params:
         if found and st.button(t("comparison.back"), icon=":material/arrow_back:", type="tertiary", key="compare_back"):
             _open(st.query_params.get("experiment", ""))
-        if started := compare_form_view.show():
+        if started := form_view.show():
             _open(started)
         if not found:
             st.caption(t("comparison.first"))
@@ -47,7 +40,7 @@ def page() -> None:
             t("comparison.duplicate"), icon=":material/content_copy:", key="compare_duplicate",
             help=t("comparison.duplicate_help"),
         ):  # fmt: skip
-            compare_form_view.fill(experiments.plan(found[current]))
+            form_view.fill(experiments.plan(found[current]))
             _open_form()
         if st.button(t("comparison.new"), icon=":material/add:", type="primary", key="compare_new"):
             _open_form()

@@ -22,8 +22,10 @@ from core.models import cards, store
 from core.rag import context, knowledge, retrieval
 from core.training.data import datasets
 from core.training.data.columns import LABEL
-from core.ui import components, live_grid_view, prompt_editor_view, turn_view
+from core.ui import components
+from core.ui.chat import live_grid_view, turn_view
 from core.ui.i18n import language, t
+from core.ui.prompts import editor_view
 
 EXERCISES = {
     "sentiment": {"zh": "sentiment-zh", "en": "sentiment-en"},
@@ -139,7 +141,7 @@ def ready(asked: Form) -> list[Strategy]:
     Raises:
         UserError: a draft that cannot be asked with, or a data set without answers.
     """
-    drafts: list[Template] = [prompt_editor_view.draft(name) for name in asked.strategies]
+    drafts: list[Template] = [editor_view.draft(name) for name in asked.strategies]
     return shots.prepared(drafts, asked.text, asked.dataset)
 
 

@@ -7,7 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from core.evaluation import grid, rows, scoring
-from core.ui import compare_arms, compare_case
+from core.ui import bench
+from core.ui.compare import case_view
 from core.ui.i18n import t
 
 SIGNS = {rows.HELPED: "▲", rows.HURT: "▼", rows.UNCHANGED: "=", rows.UNKNOWN: ""}
@@ -48,7 +49,7 @@ def measures(report: dict[str, Any]) -> list[str]:
 
 def _choices(experiment: dict[str, Any], report: dict[str, Any]) -> tuple[str, str, str]:
     """Names of the two arms and of the metric."""
-    labels = compare_arms.labels(experiment["arms"])
+    labels = bench.labels(experiment["arms"])
     names, key = list(labels), experiment["id"]
     left, middle, right = st.columns(3)
     a = left.selectbox(t("rows.a"), names, format_func=labels.__getitem__, key=f"rows_a_{key}", persist_state="page")
@@ -100,7 +101,7 @@ def _table(experiment: dict[str, Any], shown: pd.DataFrame, metric: str, pair: t
     asked = st.query_params.get("row", "")
     numbers = list(shown["row"])
     place = numbers.index(int(asked)) if asked.isdigit() and int(asked) in numbers else 0
-    labels = compare_arms.labels(experiment["arms"])
+    labels = bench.labels(experiment["arms"])
     st.caption(t("rows.help", n=len(shown), metric=t(f"metrics.{metric}.label")))
     # A selection is a place in what is shown: with other rows it is another table.
     version = zlib.crc32("\n".join([metric, *pair, how, experiment["id"]]).encode())
@@ -140,4 +141,4 @@ def _one(experiment: dict[str, Any], number: int, metric: str) -> None:
         st.subheader(t("rows.number", row=number), anchor=False, width="content")
         marked = st.toggle(t("rows.marks"), True, help=t("rows.marks_help"), key="rows_marks", persist_state="page")
     names = [grid.name(arm) for arm in experiment["arms"]]
-    compare_case.show(experiment, number - 1, metric, names, marked)
+    case_view.show(experiment, number - 1, metric, names, marked)

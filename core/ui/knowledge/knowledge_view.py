@@ -8,8 +8,9 @@ from typing import Any
 import streamlit as st
 
 from core.rag import knowledge
-from core.ui import components, intake_view
+from core.ui import components
 from core.ui.i18n import seconds, show_error, t
+from core.ui.knowledge import intake_view
 from core.ui.models_view import size as bytes_in_words
 
 AROUND = 1500  # characters shown before and after a passage in its document

@@ -3,11 +3,12 @@
 import streamlit as st
 
 from core.training import runs
-from core.ui import components, run_actions_view, run_list_view, run_take_view
+from core.ui import components
 from core.ui.i18n import t
-from core.ui.run_monitor_view import monitor
-from core.ui.run_overlay_view import overlay
-from core.ui.run_predict_view import ask
+from core.ui.training import run_actions_view, run_list_view, run_take_view
+from core.ui.training.run_monitor_view import monitor
+from core.ui.training.run_overlay_view import overlay
+from core.ui.training.run_predict_view import ask
 
 
 def page() -> None:

@@ -1,0 +1,1 @@
+"""The Chat page: the conversation, its answers in columns, and the live grid."""
