@@ -7,16 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from core import cli_compare, cli_data, cli_kb, cli_models, cli_runs, jobs
-from core.cli_output import Json, MultiQuery, complain, count, note, show
+from core import jobs
+from core.commands import compare, data, kb, models, runs
+from core.commands.output import Json, MultiQuery, complain, count, note, show
 from core.errors import UserError, fill
 from core.models import cards, store
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-app.add_typer(cli_models.app, name="models")
-app.add_typer(cli_kb.app, name="kb")
-app.add_typer(cli_data.app, name="data")
-app.add_typer(cli_runs.app, name="runs")
+app.add_typer(models.app, name="models")
+app.add_typer(kb.app, name="kb")
+app.add_typer(data.app, name="data")
+app.add_typer(runs.app, name="runs")
 
 
 def run() -> None:
@@ -61,7 +62,7 @@ def doctor(as_json: Json = False) -> None:
         "hardware": machine,
         "versions": versions,
         "data_dir": str(settings().data_dir),
-        "models": cli_models.rows(),
+        "models": models.rows(),
         "default_model": store.default_generator().name,
         "missing": missing,
     }
@@ -185,4 +186,4 @@ def train(
         raise typer.Exit(1)
 
 
-app.command()(cli_compare.compare)
+app.command()(compare.compare)

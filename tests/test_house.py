@@ -69,7 +69,7 @@ LIGHT_MODULES = [
     "core.rag.knowledge",
     "core.rag.store",
     "core.rag.worker",
-    "core.cli_compare",
+    "core.commands.compare",
     "core.evaluation.experiments",
     "core.evaluation.export",
     "core.evaluation.forgetting",

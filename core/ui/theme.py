@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.palette import ARMS
 
-# Runs over one another, as (light, dark): none of them an arm's; core.run_charts tells more than four apart by dashes.
+# Runs over one another, as (light, dark): none of them an arm's; run_charts tells more than four apart by dashes.
 RUNS = (("#6D28D9", "#A78BFA"), ("#BE185D", "#F9A8D4"), ("#4D7C0F", "#A3E635"), ("#111827", "#E5E7EB"))
 
 

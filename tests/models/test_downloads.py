@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from core import cli_models, jobs
+from core import jobs
+from core.commands import models as commands
 from core.errors import UserError, sentence
 from core.models import cards, downloads, store
 from core.models.cards import ModelCard
@@ -154,9 +155,9 @@ def test_progress_is_one_line_on_the_command_line() -> None:
         status=jobs.RUNNING, stage=downloads.DOWNLOAD, file="a.bin", done=25_000_000, total=100_000_000,
         speed=1_500_000.0, eta=75.2,
     )  # fmt: skip
-    assert cli_models.line(seen) == "a.bin  25% of 100 MB  1.5 MB/s  1:15 left"
-    assert cli_models.line(Download()) == "starting"
-    assert cli_models.line(Download(stage=downloads.CONVERT, share=0.5)) == "convert  50%"
+    assert commands.line(seen) == "a.bin  25% of 100 MB  1.5 MB/s  1:15 left"
+    assert commands.line(Download()) == "starting"
+    assert commands.line(Download(stage=downloads.CONVERT, share=0.5)) == "convert  50%"
 
 
 def test_one_download_for_each_model_and_two_models_at_once(model: StubHub) -> None:

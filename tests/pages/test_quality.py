@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import charts as figures
 from core import files, jobs
+from core.charts import retrieval_charts as figures
 from core.errors import fill
 from core.evaluation import sweep, sweep_worker
 from core.models.cards import ModelCard

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import charts, jobs
+from core import jobs
+from core.charts import data_charts
 from core.models import memory
 from core.models.cards import ModelCard
 from core.rag import embedding
@@ -183,7 +184,7 @@ def test_the_chart_of_lengths_has_every_example_once() -> None:
     tokens = [3, 5, 5, 8, 13, 21, 34, 55]
     found = preview.histogram(tokens, 20, bins=8)
     words = dict.fromkeys(("title", "subtitle", "x", "y", "kept", "cut", "limit"), "w")
-    figure = charts.lengths(found, 20, words, {"kept": "#64748B", "cut": "#B45309"}, "#111827")
+    figure = data_charts.lengths(found, 20, words, {"kept": "#64748B", "cut": "#B45309"}, "#111827")
     kept, cut = figure.data
     width = kept.width[0]
     assert sum(kept.y) + sum(cut.y) == len(tokens)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from core import comparison_charts
+from core.charts import comparison_charts
 from core.evaluation import rows, scoring
 from core.evaluation.report.look import INK
 from core.evaluation.report.words import LANGUAGES, color, label, text

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import comparison_charts
+from core.charts import comparison_charts
 from core.evaluation import grid, scoring
 from core.evaluation.statistics import TOO_FEW
 from core.ui import bench, components, theme

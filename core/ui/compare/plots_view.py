@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import comparison_charts
+from core.charts import comparison_charts
 from core.evaluation import rows, scoring
 from core.ui import bench, components, theme
 from core.ui.compare import case_view

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import charts
+from core.charts import retrieval_charts
 from core.generation import ask as generation
 from core.models import store
 from core.rag import embedding, knowledge, retrieval
@@ -121,7 +121,7 @@ def _found(found: Any) -> None:
     )
     if len(ran) > 1:
         components.chart(
-            charts.ranks(rows[:SHOWN], ran, labels, (colors["base_rag"], colors["base"])), table, "lab-ranks"
+            retrieval_charts.ranks(rows[:SHOWN], ran, labels, (colors["base_rag"], colors["base"])), table, "lab-ranks"
         )
     if rows:
         _evidence(found, table)
@@ -146,7 +146,9 @@ def _evidence(found: retrieval.Retrieval, table: pd.DataFrame) -> None:
     }  # fmt: skip
     points = [(score, html.escape(f"{c.source} · {c.text[:SHORT]}…")) for score, c in best]
     colors = theme.arm_colors()
-    figure = charts.evidence(points, found.threshold, labels, (colors["base_rag"], colors["base"]), theme.ink())
+    figure = retrieval_charts.evidence(
+        points, found.threshold, labels, (colors["base_rag"], colors["base"]), theme.ink()
+    )
     components.chart(figure, table, "lab-evidence")
 
 
@@ -179,7 +181,7 @@ def chunk_map(name: str) -> None:
         "subtitle": t("knowledge.chart.map_subtitle", count=len(rows), documents=documents),
     }
     data = pd.DataFrame(points).assign(text=[row.text for row in rows])
-    components.chart(charts.chunk_map(points, query, labels), data, "chunk-map")
+    components.chart(retrieval_charts.chunk_map(points, query, labels), data, "chunk-map")
 
 
 def _wrapped(text: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import charts, jobs
+from core import jobs
+from core.charts import retrieval_charts
 from core.errors import UserError
 from core.evaluation import questions, sweep
 from core.rag.retrieval import STAGES
@@ -202,7 +203,9 @@ def _stages(job: dict[str, Any]) -> None:
     table = pd.DataFrame(
         [{t("quality.columns.stage"): labels[stage], **_wide(scores, list(scores))} for stage, scores in stages.items()]
     )
-    figure = charts.stage_scores(stages, list(METRICS), labels, SHADES[theme.is_dark()][-len(stages) :], theme.ink())
+    figure = retrieval_charts.stage_scores(
+        stages, list(METRICS), labels, SHADES[theme.is_dark()][-len(stages) :], theme.ink()
+    )
     components.chart(figure, table, f"retrieval-scores-{job['id']}")
     tokens = " · ".join(f"top {k}: {figure['mean']:.0f}" for k, figure in point["tokens"].items())
     st.caption(t("quality.cost", chunks=point["chunks"], tokens=tokens, ms=f"{point['ms']:.0f}"))
@@ -228,7 +231,7 @@ def _sweep(job: dict[str, Any]) -> None:
     labels["subtitle"] = t("quality.chart.subtitle", n=job["n"], overlap=job["points"][0]["overlap"])
     shown = [*hits, "mrr", "ndcg@10"]
     table = pd.DataFrame([_row(point, _wide(point["figures"], shown)) for point in points])
-    figure = charts.sweep(points, [*hits, "mrr"], labels, theme.arm_colors()["base_rag"], theme.ink())
+    figure = retrieval_charts.sweep(points, [*hits, "mrr"], labels, theme.arm_colors()["base_rag"], theme.ink())
     components.chart(figure, table, f"sweep-{job['id']}")
     best = max(points, key=lambda point: point["figures"]["mrr"]["mean"])
     k, mrr = str(job["top_k"][-1]), _short(best["figures"], ["mrr"])["MRR"]

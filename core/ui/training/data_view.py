@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import charts
+from core.charts import data_charts
 from core.models import cards, store
 from core.training import config as configs
 from core.training.data import datasets, preview, splitting
@@ -172,7 +172,7 @@ def _histogram(tokens: list[int], limit: int) -> None:
     colors = theme.arm_colors()
     edges = found["edges"]
     table = pd.DataFrame({"from": edges[:-1], "before": edges[1:], "examples": found["counts"]})
-    figure = charts.lengths(found, limit, labels, {"kept": colors["base"], "cut": colors["tuned"]}, theme.ink())
+    figure = data_charts.lengths(found, limit, labels, {"kept": colors["base"], "cut": colors["tuned"]}, theme.ink())
     components.chart(figure, table, "token-lengths")
 
 

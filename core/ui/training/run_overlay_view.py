@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import jobs, run_charts
-from core.run_charts import Line
+from core import jobs
+from core.charts import run_charts
+from core.charts.run_charts import Line
 from core.training import curves, provenance, runs
 from core.ui import components, theme
 from core.ui.i18n import seconds, t

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from core import jobs
-from core.cli_output import Json, complain, note, show, stage, table
+from core.commands.output import Json, complain, note, show, stage, table
 from core.errors import fill
 from core.models import cards, downloads, own, store
 from core.models.cards import ModelCard

@@ -3,7 +3,7 @@
 from itertools import product
 from typing import Any
 
-from core import comparison_charts
+from core.charts import comparison_charts
 from core.palette import ARMS
 
 LABELS = dict.fromkeys(("title", "subtitle", "a", "b", "row", "helped", "hurt", "unchanged", "seconds", "score"), "–")

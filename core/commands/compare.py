@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from core import jobs
-from core.cli_output import Json, count, note, show, table
+from core.commands.output import Json, count, note, show, table
 from core.errors import UserError, sentence
 
 

@@ -47,3 +47,10 @@ def whiskers(found: Sequence[Mapping[str, Any]], name: str, ink: str) -> dict[st
         "width": 5,
         "color": ink,
     }
+
+
+def figure_of(labels: Mapping[str, str], height: int) -> Any:
+    """An empty plotly figure in the frame, for charts that are not drawn again every second."""
+    import plotly.graph_objects as go
+
+    return go.Figure(layout=frame(labels, height))

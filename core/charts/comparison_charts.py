@@ -9,7 +9,7 @@ from html import escape
 from math import cos, sin, sqrt
 from typing import Any
 
-from core.chart_parts import GRID, frame, whiskers
+from core.charts.frame import GRID, frame, whiskers
 
 MUTED = "#808894"
 """Of points that say nothing for or against: 3:1 on both backgrounds."""

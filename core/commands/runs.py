@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cli_output import Json, counted, show, stage, table
+from core.commands.output import Json, counted, show, stage, table
 from core.errors import UserError, sentence
 
 app = typer.Typer(no_args_is_help=True, help="Fine-tuning runs: the queue, what became of them, and what to do next.")

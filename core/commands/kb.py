@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.cli_output import Json, MultiQuery, complain, count, counted, note, show, table
+from core.commands.output import Json, MultiQuery, complain, count, counted, note, show, table
 from core.errors import UserError, fill, sentence
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cli_output import Json, counted, show, stage, table
+from core.commands.output import Json, counted, show, stage, table
 from core.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, help="Data sets: list, check, preview, add, remove.")

@@ -6,8 +6,8 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from core import run_charts
-from core.run_charts import Line
+from core.charts import run_charts
+from core.charts.run_charts import Line
 from core.ui import theme
 
 LABELS = {"title": "Loss", "subtitle": "n = 2", "step": "step", "value": "nats"}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.chart_parts import GRID, frame
+from core.charts.frame import GRID, frame
 
 DASHES = ("solid", "dash", "dot", "dashdot")
 STROKES = {"solid": "━━", "dash": "╺╸╺", "dot": "┈┈", "dashdot": "━·"}

@@ -1,15 +1,9 @@
-"""Data → plotly figure. Pure functions: no Streamlit, no files; labels and colours come from the caller."""
+"""What a search found, and how well a knowledge base is searched → plotly figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from core.chart_parts import GRID, frame, whiskers
-
-
-def _figure(labels: Mapping[str, str], height: int) -> Any:
-    import plotly.graph_objects as go
-
-    return go.Figure(layout=frame(labels, height))
+from core.charts.frame import GRID, figure_of, whiskers
 
 
 def score_bars(
@@ -28,7 +22,7 @@ def score_bars(
         ink: colour of the whiskers.
         labels: texts under "title", "subtitle", "score".
     """
-    figure = _figure(labels, 420)
+    figure = figure_of(labels, 420)
     for arm, name, color in zip(arms, names, colors, strict=True):
         scores = [arm["scores"][metric] for metric in metrics]
         means = [score["mean"] for score in scores]
@@ -63,7 +57,7 @@ def evidence(
         colors: of points at or above the threshold, and below it (hollow).
         ink: colour of the line.
     """
-    figure = _figure(labels, 320)
+    figure = figure_of(labels, 320)
     reached = [score >= threshold for score, _ in points]
     figure.add_scatter(
         x=list(range(1, len(points) + 1)),
@@ -98,7 +92,7 @@ def ranks(
         labels: texts under "title", "subtitle", "rank", and one per stage.
         colors: of passages that are used, and of the others.
     """
-    figure = _figure(labels, 420)
+    figure = figure_of(labels, 420)
     worst = max((rank for row in candidates for rank in row["ranks"].values() if rank), default=1)
     for row in candidates:
         places = [row["ranks"].get(stage) for stage in stages]
@@ -158,7 +152,7 @@ def sweep(
         metrics: the last one is drawn in ``ink``, the others in ``color``, told apart by marker and dash.
         labels: texts under "title", "subtitle", "size", "score", and one per metric.
     """
-    figure = _figure(labels, 420)
+    figure = figure_of(labels, 420)
     sizes = [point["size"] for point in points]
     span = max(sizes) - min(sizes) or 100
     step = 0.012 * span  # whiskers stand side by side
@@ -203,7 +197,7 @@ def chunk_map(points: Sequence[dict[str, Any]], query: tuple[float, float] | Non
         query: place of the question, or None.
         labels: texts under "title", "subtitle", "query".
     """
-    figure = _figure(labels, 520)
+    figure = figure_of(labels, 520)
     for source in dict.fromkeys(point["source"] for point in points):
         mine = [point for point in points if point["source"] == source]
         figure.add_scatter(
@@ -223,38 +217,4 @@ def chunk_map(points: Sequence[dict[str, Any]], query: tuple[float, float] | Non
     figure.update_layout(hovermode="closest")
     figure.update_xaxes(visible=False, fixedrange=True)
     figure.update_yaxes(visible=False, fixedrange=True)
-    return figure
-
-
-def lengths(found: dict[str, Any], limit: int, labels: dict[str, str], colors: dict[str, str], ink: str) -> Any:
-    """How long the examples of a data set are, and where they are cut off.
-
-    Args:
-        found: "edges" and "counts" of :func:`core.training.data.preview.histogram`.
-        limit: tokens kept of an example; a dashed line.
-        labels: texts under "title", "subtitle", "x", "y", "kept", "cut" and "limit".
-        colors: "kept" and "cut": of a bar by its first length; the bar that the line crosses counts as kept.
-        ink: colour of the line and its text.
-    """
-    figure = _figure(labels, 330)
-    edges, counts = found["edges"], found["counts"]
-    for key, pattern in (("kept", ""), ("cut", "/")):
-        bars = [place for place in range(len(counts)) if (edges[place] > limit) == (key == "cut")]
-        figure.add_bar(
-            x=[(edges[place] + edges[place + 1]) / 2 for place in bars],
-            y=[counts[place] for place in bars],
-            width=[edges[place + 1] - edges[place] for place in bars],
-            name=labels[key],
-            marker={"color": colors[key], "pattern": {"shape": pattern}},
-            customdata=[f"{edges[place]}–{edges[place + 1] - 1}" for place in bars],
-            hovertemplate="%{customdata}: %{y}",
-        )
-    if limit <= edges[-1] * 2:  # a line far beyond the bars would squeeze them
-        figure.add_vline(limit, line={"color": ink, "dash": "dash", "width": 1.5})
-        figure.add_annotation(
-            x=limit, y=1, yref="paper", yanchor="bottom", text=labels["limit"], showarrow=False, font={"color": ink}
-        )
-    figure.update_layout(bargap=0.06, hovermode="closest")
-    figure.update_xaxes(title=labels["x"], rangemode="tozero", fixedrange=True)
-    figure.update_yaxes(title=labels["y"], rangemode="tozero", gridcolor=GRID, fixedrange=True)
     return figure
