@@ -181,5 +181,5 @@ def test_a_comparison_of_the_first_versions_opens(folder: Path) -> None:
     (folder / "results.json").unlink()
     app = opened(folder, "rows_view", row="1")
     assert any("answer 0 of the row" in body for body in bodies(app))
-    for view in ("compare_overview_view", "gallery_view", "compare_vote_view"):
+    for view in ("overview_view", "gallery_view", "vote_view"):
         opened(folder, view)
