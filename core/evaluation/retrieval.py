@@ -10,6 +10,7 @@ from typing import Any
 from core.errors import UserError
 from core.evaluation.statistics import interval
 from core.rag import context, embedding, knowledge, retrieval
+from core.rag.passages import Passage
 
 HITS = (1, 3, 5, 10)
 DEPTH = 10  # ranks beyond count as not found in MRR and nDCG
@@ -123,7 +124,7 @@ def _rank(name: str, candidates: Sequence[retrieval.Candidate], stage: str, row:
     return next((rank for rank, chunk in places if row.is_held_by(chunk.source, chunk.start, chunk.end)), None)
 
 
-def _tokens(name: str, passages: Sequence[retrieval.Passage]) -> int:
+def _tokens(name: str, passages: Sequence[Passage]) -> int:
     count = embedding.counter(knowledge.view(name).embedder)
     room = context.Room(count=lambda passage: count(passage["text"]))
     return sum(count(passage.text) for passage in context.build(name, passages, room))

@@ -7,13 +7,11 @@ Within a joined passage the document's own order counts, since its sentences ref
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.rag import knowledge
 from core.rag.chunks import estimate, sentences
-
-if TYPE_CHECKING:
-    from core.rag.retrieval import Passage
+from core.rag.passages import Passage
 
 BUDGET = 2000
 """Tokens of passages at most: far below what every model of the catalog reads, and as much as a person would."""
@@ -37,7 +35,7 @@ class Room:
     count: Callable[[dict[str, Any]], int] = _estimated
 
 
-def build(base: str, passages: Sequence["Passage"], room: Room | None = None) -> list["Passage"]:
+def build(base: str, passages: Sequence[Passage], room: Room | None = None) -> list[Passage]:
     """Join passages that follow each other in a document, and stop where the room is filled.
 
     Args:
@@ -68,16 +66,16 @@ def build(base: str, passages: Sequence["Passage"], room: Room | None = None) ->
     return given
 
 
-def _touch(a: "Passage", b: "Passage") -> bool:
+def _touch(a: Passage, b: Passage) -> bool:
     same = a.source == b.source and a.heading == b.heading and a.end > 0 and b.end > 0
     return same and max(a.start, b.start) - min(a.end, b.end) <= TOUCHING
 
 
-def _beginning(passage: "Passage", count: Callable[[dict[str, Any]], int], limit: int) -> "Passage":
+def _beginning(passage: Passage, count: Callable[[dict[str, Any]], int], limit: int) -> Passage:
     """The passage, or as many of its first sentences as fit (one at least)."""
     ends = [end for _, end in sentences(passage.text)] or [len(passage.text)]
 
-    def cut(end: int) -> "Passage":
+    def cut(end: int) -> Passage:
         if end >= len(passage.text):
             return passage
         text = passage.text[:end].rstrip()

@@ -6,34 +6,17 @@ Every stage can be switched off, and every candidate keeps its rank and score pe
 import functools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.errors import UserError
 from core.rag import calibration, context, embedding, fusion, knowledge, queries, rerank
 from core.rag.bases import Row, View
+from core.rag.passages import Passage
 
 STAGES = ("dense", "lexical", "fused", "rerank")
 SENTENCE = 6.0  # spreads that one sentence with all of the query's words is worth
 BELOW_TOP_K, BELOW_THRESHOLD = "top_k", "threshold"
-
-
-@dataclass(frozen=True)
-class Passage:
-    """A passage for an answer: its text and place in its document, its cosine to the question, its rank per stage."""
-
-    text: str
-    source: str
-    score: float
-    heading: str = ""
-    ranks: dict[str, int | None] = field(default_factory=dict)
-    id: str = ""
-    page: int = 0
-    start: int = 0
-    end: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from core.rag import embedding, knowledge
 from core.rag.bases import Row
-from core.rag.retrieval import Passage, Settings, retrieve
+from core.rag.passages import Passage
+from core.rag.retrieval import Settings, retrieve
 
 
 def passages(name: str, question: str, count: int = 100) -> list[Passage]:

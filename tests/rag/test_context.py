@@ -6,7 +6,7 @@ import pytest
 
 from core.rag import context, knowledge
 from core.rag.context import Room
-from core.rag.retrieval import Passage
+from core.rag.passages import Passage
 
 TEXT = "First part. Second part. Third part."
 SECOND = TEXT.index("Second")
