@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from core.models import cards, store
+from core.models import cards, preparing
 from core.models.cards import ModelCard
 from core.settings import ROOT, settings
 from tests.helpers import tiny
@@ -110,7 +110,7 @@ def embedded_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "models").symlink_to(folder, target_is_directory=True)
     with data_dir(root):
         for card in [card for card in cards.catalog().values() if card.embedded]:
-            store.prepare(card)
+            preparing.prepare(card)
     return folder
 
 

@@ -37,6 +37,7 @@ LIGHT_MODULES = [
     "core.hardware",
     "core.models.cards",
     "core.models.store",
+    "core.models.preparing",
     "core.models.downloads",
     "core.models.worker",
     "core.models.loading",

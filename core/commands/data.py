@@ -186,12 +186,12 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _tokenizer(model: str) -> Any:
-    from core.models import cards, loading, store
+    from core.models import cards, loading, preparing
 
     if not model:
         return None
     card = cards.card(model)
-    return loading.load_tokenizer(store.prepare(card, stage), card)
+    return loading.load_tokenizer(preparing.prepare(card, stage), card)
 
 
 def _as_csv(lines: list[tuple[str, Any]]) -> str:

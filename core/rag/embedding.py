@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.models import IMPORTING, cards, loading, placement, store
+from core.models import IMPORTING, cards, loading, placement, preparing, store
 from core.models.kept import Kept
 from core.rag import vector_cache
 
@@ -80,7 +80,7 @@ def reach(model: str) -> int:
     Raises:
         UserError: there is no such model, or it cannot be fetched.
     """
-    tokenizer = _tokenizer(store.prepare(cards.card(model)))
+    tokenizer = _tokenizer(preparing.prepare(cards.card(model)))
     return int(min(512, tokenizer.model_max_length)) - APART
 
 
@@ -92,7 +92,7 @@ def counter(model: str = "") -> Callable[[str], int]:
     """
     card = cards.card(model) if model else store.default_embedder()
     loading.check_loadable(card, "embed")
-    tokenizer = _tokenizer(store.prepare(card))
+    tokenizer = _tokenizer(preparing.prepare(card))
     return lambda text: len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from core import files
 from core.errors import UserError
 from core.generation import prompts
-from core.models import IMPORTING, Progress, cards, loading, own, store
+from core.models import IMPORTING, Progress, cards, loading, own, preparing
 from core.models.cards import ModelCard, Source
 from core.settings import settings
 from core.training import runs
@@ -93,7 +93,7 @@ def merge(run_id: str, name: str, progress: Progress = lambda step, share: None)
         files.write_json(aside / ORIGIN, {"run": run["id"], "adapter": run_id, **asdict(verification)})
         size = sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())
         card = own.add(card.model_copy(update={"size": size}))
-        return Merged(name, store.finish(card, card.sources[0], aside), verification)
+        return Merged(name, preparing.finish(card, card.sources[0], aside), verification)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

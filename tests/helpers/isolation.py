@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.models import cards, store
+from core.models import cards, preparing
 from core.models.cards import ModelCard
 from core.settings import Settings, settings
 from tests.helpers import tiny
@@ -43,7 +43,7 @@ def data_dir(folder: Path) -> Iterator[Path]:
 def add_card(name: str, task: str, source: Path, extra: str = "") -> ModelCard:
     """Write a card of a directory into this data directory's own catalog; it must be a whole model."""
     _write(tiny.card_toml(name, task, source, extra))
-    store.prepare(cards.card(name))
+    preparing.prepare(cards.card(name))
     return cards.card(name)
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from core.errors import UserError
-from core.models import convert, downloads, loading, store
+from core.models import convert, downloads, loading, preparing, store
 from tests.helpers.isolation import add_hub_card
 from tests.helpers.stub_hub import StubHub
 
@@ -114,7 +114,7 @@ def test_a_downloaded_pickle_is_converted_once_and_loads(
     stub_hub.models["o/m"]["pytorch_model.bin"] = (tmp_path / "pytorch_model.bin").read_bytes()
     card = add_hub_card("m", "o/m", "modelscope")
     stages: list[str] = []
-    folder = store.prepare(card, lambda stage, share: stages.append(stage))
+    folder = preparing.prepare(card, lambda stage, share: stages.append(stage))
     assert list(dict.fromkeys(stages)) == ["list", "download", "verify", "convert"]
     assert sorted(path.name for path in folder.iterdir()) == sorted([*names, "model.safetensors", store.MANIFEST])
     assert downloads.state(card).kind == downloads.READY

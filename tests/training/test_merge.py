@@ -11,7 +11,7 @@ from core import files
 from core.errors import UserError
 from core.generation.engine import Engine, Options, Request
 from core.generation.prompts import conversation
-from core.models import cards, downloads, own, store
+from core.models import cards, downloads, own, preparing, store
 from core.models.cards import ModelCard
 from core.settings import settings
 from core.training import dependents, merge, runs
@@ -127,4 +127,4 @@ def test_a_merged_model_whose_files_are_gone_says_where_it_came_from(run: Path) 
     card = cards.card("mine")
     assert downloads.state(card).kind == downloads.BROKEN
     with pytest.raises(UserError, match=f"merged here from run {RUN}"):
-        store.prepare(card)
+        preparing.prepare(card)
