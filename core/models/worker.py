@@ -3,10 +3,7 @@
 Everything here may be killed at any moment and gone on with, so a stop is simply the end of the process.
 """
 
-import contextlib
-import os
 import sys
-import threading
 import time
 from collections import deque
 from dataclasses import replace
@@ -16,64 +13,29 @@ from typing import Any
 import psutil
 
 from core import jobs
-from core.errors import UserError
 from core.models import cards, downloads, hub, preparing, store
 from core.models.cards import ModelCard, Source
 from core.models.downloads import Failure
 from core.models.hub import FileProgress
+from core.models.preparing import Attempt
+from core.watch import watching
 
-TICK = 0.5  # seconds between two readings
 WINDOW = 10.0  # seconds over which the speed is taken
 
 
-class Watch:
-    """Reads how far a download is, writes it into the job's state, and ends the process once a stop is asked for.
+class Meter:
+    """How far a download is: what the work tells, and what lies on the disk."""
 
-    A context manager around the work; while it is entered, it alone writes the state.
-    """
-
-    def __init__(self, folder: Path, card: ModelCard) -> None:
-        self.folder, self.card = folder, card
-        self.attempts: list[preparing.Attempt] = []
+    def __init__(self, card: ModelCard) -> None:
+        self.card, self.attempts = card, list[Attempt]()
         self.stage, self.share, self.began = "", 0.0, time.time()
         self._readings: deque[tuple[float, int]] = deque()
         self._known: list[FileProgress] = []
         self._tried = 0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="watch")
 
     def __call__(self, stage: str, share: float) -> None:
         """The work's progress callback."""
         self.stage, self.share = stage, share
-
-    def __enter__(self) -> "Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-        with contextlib.suppress(UserError):
-            jobs.update(self.folder, **self.reading())
-
-    def _run(self) -> None:
-        while True:
-            with contextlib.suppress(UserError):  # a full disk is the work's to tell
-                jobs.update(self.folder, status=jobs.RUNNING, **self.reading())
-            # A stop is heard at once even where the network is silent.
-            for _ in range(5):
-                if jobs.stop_asked(self.folder):
-                    self._stop()
-                if self._over.wait(TICK / 5):
-                    return
-
-    def _stop(self) -> None:
-        for child in psutil.Process().children(recursive=True):  # pip, for a wheel
-            child.kill()
-        with contextlib.suppress(UserError):
-            last = {"status": jobs.STOPPED, "finished": time.time(), "speed": 0.0, "eta": None}
-            jobs.update(self.folder, **{**self.reading(), **last})
-        os._exit(0)
 
     def reading(self) -> dict[str, Any]:
         """The fields of :class:`core.models.downloads.Download` as they are now."""
@@ -127,9 +89,15 @@ def main(folder: Path) -> None:
     """Fetch the model the folder is named after; every way out ends up in the folder's state."""
     with jobs.reporting(folder):
         card = cards.card(folder.name)
-        with Watch(folder, card) as watch:
-            preparing.prepare(card, watch, watch.attempts)
+        meter = Meter(card)
+        with watching(folder, meter.reading, at_stop=_end_children, speed=0.0, eta=None):
+            preparing.prepare(card, meter, meter.attempts)
         jobs.update(folder, status=jobs.FINISHED, finished=time.time(), file="", speed=0.0, eta=None)
+
+
+def _end_children() -> None:
+    for child in psutil.Process().children(recursive=True):  # pip, for a wheel
+        child.kill()
 
 
 if __name__ == "__main__":

@@ -3,64 +3,32 @@
 A base's documents go in by transactions, so this process may be killed at any moment; a stop is simply its end.
 """
 
-import contextlib
-import os
 import shutil
 import sys
-import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from core import files, jobs
-from core.errors import UserError
 from core.rag import calibration, indexing, knowledge
 from core.rag.indexing import Request, Step
 from core.settings import settings
+from core.watch import watching
 
-TICK = 0.5  # seconds between two reports
 
+class Meter:
+    """How far indexing is, how fast, and how long it will take."""
 
-class Watch:
-    """Writes how far indexing is into the job's state, and ends the process once a stop is asked for.
-
-    A context manager around the work; while it is entered, it alone writes the state.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.step, self.began = folder, Step("collect"), time.monotonic()
+    def __init__(self) -> None:
+        self.step, self.began = Step("collect"), time.monotonic()
         self._embedding = 0.0  # when the first rows were embedded
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="watch")
 
     def __call__(self, step: Step) -> None:
         """The work's progress callback."""
         if step.stage == "embed" and not self._embedding:
             self._embedding = time.monotonic()
         self.step = step
-
-    def __enter__(self) -> "Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            with contextlib.suppress(UserError):  # a full disk is the work's to tell
-                jobs.update(self.folder, status=jobs.RUNNING, **self.reading())
-            # A stop is heard at once even in the middle of a long scan.
-            for _ in range(5):
-                if jobs.stop_asked(self.folder):
-                    with contextlib.suppress(UserError):
-                        last = {"status": jobs.STOPPED, "finished": time.time(), "eta": None}
-                        jobs.update(self.folder, **{**self.reading(), **last})
-                    os._exit(0)
-                if self._over.wait(TICK / 5):
-                    return
 
     def reading(self) -> dict[str, Any]:
         """The fields of :class:`core.rag.background.Progress` as they are now."""
@@ -77,8 +45,9 @@ def main(folder: Path) -> None:
     with jobs.reporting(folder):
         asked = files.read_json(folder / "request.json")
         paths = [Path(path) for path in asked["paths"]]
-        with Watch(folder) as watch:
-            report = indexing.run(Request(**{**asked, "paths": paths}), watch, patience=-1)
+        meter = Meter()
+        with watching(folder, meter.reading, eta=None):
+            report = indexing.run(Request(**{**asked, "paths": paths}), meter, patience=-1)
             calibration.prepared(knowledge.view(asked["name"]))  # so that the first question need not wait for it
         last = {"stage": "", "file": "", "share": 1.0, "eta": None, "report": report.as_dict()}
         jobs.update(folder, status=jobs.FINISHED, finished=time.time(), **last)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from core import jobs, queue
 from core.errors import UserError
+from core.watch import watching
 
 
 def main(folder: Path) -> None:
@@ -19,6 +20,10 @@ def main(folder: Path) -> None:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
         if mode == "crash":
             raise ValueError("a {brace} and nothing else")
+        if mode == "watched":
+            with watching(folder, lambda: {"at": time.time(), "speed": 7.0}, (folder / "heard").touch, speed=0.0):
+                while True:
+                    time.sleep(1)
         with queue.device(folder):
             jobs.update(folder, status=jobs.RUNNING, began=time.time())
             print("at work", flush=True)

@@ -3,9 +3,7 @@
 Everything here may be killed at any moment and gone on with, so a stop is simply the end of the process.
 """
 
-import os
 import sys
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +15,9 @@ from core import files, jobs
 from core.models import hub
 from core.models.downloads import INTERRUPTED
 from core.training.data import remote
+from core.watch import watching
 
 WORKER = "core.training.data.fetching"
-LOOK = 0.1  # seconds between two looks for a stop
 
 
 @dataclass(frozen=True)
@@ -98,23 +96,13 @@ def _job(address: str) -> Path:
 
 def main(job: Path) -> None:
     """Fetch what the job's state names; its last word has the files by split."""
-
-    def listen() -> None:
-        while not jobs.stop_asked(job):
-            time.sleep(LOOK)
-        os._exit(0)  # whoever asks for the state then reads that it was stopped
-
+    at = {"stage": ""}
     with jobs.reporting(job):
-        threading.Thread(target=listen, daemon=True, name="stop").start()
-        jobs.update(job, status=jobs.RUNNING)
         address = files.read_json(job / "state.json")["address"]
-        found = remote.fetch(address, lambda stage, share: _tell(job, stage))
+        with watching(job, lambda: at):
+            found = remote.fetch(address, lambda stage, share: at.update(stage=stage))
         kept = {split: [str(path) for path in paths] for split, paths in found.items()}
         jobs.update(job, status=jobs.FINISHED, finished=time.time(), found=kept)
-
-
-def _tell(job: Path, stage: str) -> None:
-    jobs.update(job, stage=stage)
 
 
 if __name__ == "__main__":
