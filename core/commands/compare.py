@@ -31,43 +31,55 @@ def compare(
     model: Annotated[str, typer.Option(help="Base model; empty: that of the runs, else the default.")] = "",
     limit: Annotated[int, typer.Option(min=0, help="At most so many rows; 0: all.")] = 0,
     top_k: Annotated[int, typer.Option(min=0, help="Passages to read; 0: what suits the model.")] = 0,
-    tokenizer: Annotated[Tokenizer, typer.Option(help="Tokens of ROUGE and token F1.")] = Tokenizer.CHARACTER,
+    tokenizer: Annotated[
+        Tokenizer | None, typer.Option(help="Tokens of ROUGE and token F1; char unless it is chosen.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of few-shot examples, resampling and drawn answers.")] = 0,
     temperature: Annotated[float, typer.Option(min=0, max=2, help="0: greedy; above, answers are drawn.")] = 0.0,
     repeats: Annotated[int, typer.Option(min=1, max=20, help="Drawn answers of each row and arm.")] = 3,
     forgetting: Annotated[bool, typer.Option(help="Also ask adapters and base model general questions.")] = False,
     resume: Annotated[str, typer.Option(help="Go on with this experiment instead of starting one.")] = "",
+    kept: Annotated[
+        str, typer.Option("--show", help="Read this experiment, asking nothing; --tokenizer measures its answers anew.")
+    ] = "",
     out: Annotated[Path | None, typer.Option(help="Also write figures, answers and a report into this folder.")] = None,
     as_json: Json = False,
 ) -> None:
     """Base model, adapters, knowledge base and prompts on the same rows, each difference with its uncertainty."""
-    from core.evaluation import experiments, export
+    from core.evaluation import experiments, export, measured
     from core.evaluation.freezing import Plan
-    from core.evaluation.results import kept
 
-    if resume:
-        experiments.resume(resume)
-        experiment_id = resume
+    tokens = tokenizer.name.lower() if tokenizer else ""
+    if experiment_id := kept or resume:
+        if not kept:
+            experiments.resume(resume)
     else:
         if not set(rag.split(",")) <= _SWITCHES.keys():
             raise UserError("--rag {rag} is not known.", "Use off, on, or off,on.", rag=rag)
         uses = [_SWITCHES[word] for word in rag.split(",")]
-        tokens = tokenizer.name.lower()
-        how: dict[str, Any] = {"limit": limit, "top_k": top_k, "model": model, "tokenizer": tokens, "seed": seed}
+        how: dict[str, Any] = {"limit": limit, "top_k": top_k, "model": model, "seed": seed}
         how |= {"temperature": temperature, "repeats": repeats, "forgetting": forgetting}
+        how |= {"tokenizer": tokens} if tokens else {}
         plan = Plan(dataset, models.split(","), kb, uses, strategy.split(","), **how)
         experiment_id = experiments.start(plan, count)
     note(f"Experiment {experiment_id}")
+    if not kept:
+        _wait(experiment_id)
+    experiment, report = measured.read(experiment_id, tokens)
+    if out:
+        export.write(out, experiment, report)
+    show(report, as_json, lambda: _text(report))
+
+
+def _wait(experiment_id: str) -> None:
+    """Follow the worker to its end."""
+    from core.evaluation import experiments
+
     folder = experiments.folder(experiment_id)
     state = jobs.wait(folder, lambda s: note(f"\r  {s['status']} {s.get('done', 0)}/{s.get('total')}  ", end=""))
     if state["status"] in (jobs.FAILED, jobs.INTERRUPTED):
         note(f"Nothing is lost: python -m core compare --resume {experiment_id}")
         raise RuntimeError(sentence(state.get("error")))
-    experiment = experiments.show(experiment_id)
-    report = kept(folder, experiment)
-    if out:
-        export.write(out, experiment, report)
-    show(report, as_json, lambda: _text(report))
 
 
 def _text(report: dict[str, Any]) -> str:

@@ -21,18 +21,19 @@ Values = dict[str, list[Parts | None]]
 """Arm → what each complete row adds to a metric's sums."""
 
 
-def results(experiment: Mapping[str, Any], tokenizer: str = "") -> dict[str, Any]:
+def results(experiment: Mapping[str, Any]) -> dict[str, Any]:
     """Scores per arm, paired contrasts and interactions, over the rows all arms have answered.
 
     Args:
-        experiment: as :func:`core.evaluation.experiments.show` gives it.
-        tokenizer: of ROUGE and token F1; empty: the experiment's own, as measured by its worker.
+        experiment: as :func:`core.evaluation.experiments.show` gives it, or measured anew
+            (:mod:`core.evaluation.measured`).
 
     Returns:
-        {"experiment", "rows": complete ones, "metrics": names, "primary": the one that stands for them, "tokenizer",
-        "arms": [{"name", "model", "adapter" or None, "rag", "strategy", "scores": {metric: {"mean", "low", "high",
-        "n"}}, "seconds": mean per answer}], "contrasts": [{"a", "b", "metric", "delta": b - a, "low", "high", "p",
-        "p_holm": adjusted over the contrasts of its metric, "n", "helped", "hurt", "unchanged", "verdict"}],
+        {"experiment", "rows": complete ones, "metrics": names, "primary": the one that stands for them, "tokenizer"
+        of ROUGE and token F1, "arms": [{"name", "model", "adapter" or None, "rag", "strategy", "scores": {metric:
+        {"mean", "low", "high", "n"}}, "seconds": mean per answer}], "contrasts": [{"a", "b", "metric", "delta": b - a,
+        "low", "high", "p", "p_holm": adjusted over the contrasts of its metric, "n", "helped", "hurt", "unchanged",
+        "verdict"}],
         "interactions": [{"adapter", "strategy", "cells", "metric", "delta", …}], "confusion": {arm: {"labels",
         "counts"}}, "stability" and "forgetting" (``results`` of those modules), "too_long":
         {arm: numbers of the rows, from 0, whose prompt did not fit into the model and which count as wrong},
@@ -42,11 +43,10 @@ def results(experiment: Mapping[str, Any], tokenizer: str = "") -> dict[str, Any
     arms = experiment["arms"]
     names = [grid.name(arm) for arm in arms]
     complete = [row for row in experiment["answers"] if all(name in row["answers"] for name in names)]
-    chosen = tokenizer or experiment.get("tokenizer", CHARACTER)
-    again = chosen != experiment.get("tokenizer", CHARACTER)
-    measured = {name: [_parts(row, name, chosen if again else "") for row in complete] for name in names}
+    tokenizer = experiment.get("tokenizer", CHARACTER)
+    measured = {name: [_parts(row, name) for row in complete] for name in names}
     means = {name: [stability.mean(row) for row in of] for name, of in measured.items()}
-    known = scoring.metrics(chosen)
+    known = scoring.metrics(tokenizer)
     values = {metric: {name: [row.get(metric) for row in means[name]] for name in names} for metric in known}
     there = {metric: of for metric, of in values.items() if any(v is not None for row in of.values() for v in row)}
     seed = experiment.get("seed", 0)
@@ -55,7 +55,7 @@ def results(experiment: Mapping[str, Any], tokenizer: str = "") -> dict[str, Any
         "rows": len(complete),
         "metrics": list(there),
         "primary": next((metric for metric in PRIMARY if metric in there), next(iter(there), "")),
-        "tokenizer": chosen,
+        "tokenizer": tokenizer,
         "arms": [
             {
                 "name": name,
@@ -91,7 +91,12 @@ def kept(folder: Path, experiment: Mapping[str, Any]) -> dict[str, Any]:
         folder: of the experiment.
     """
     found: dict[str, Any] = files.read_json(folder / KEPT, {}) if experiment["status"] == jobs.FINISHED else {}
-    return found if "forgetting" in found else results(experiment)  # else an earlier version reckoned less
+    return found if is_whole(found) else results(experiment)
+
+
+def is_whole(found: Mapping[str, Any]) -> bool:
+    """Whether kept results say all that is said now; earlier versions reckoned less."""
+    return "forgetting" in found
 
 
 def command(experiment: Mapping[str, Any]) -> str:
@@ -116,17 +121,9 @@ def command(experiment: Mapping[str, Any]) -> str:
     return " ".join(["python -m core compare", *options])
 
 
-def _parts(row: Mapping[str, Any], arm: str, tokenizer: str) -> list[Mapping[str, Parts]]:
-    """What each of an arm's answers to a row adds to each metric's sums; a tokenizer: measured anew with it."""
-    found: list[Mapping[str, Parts]] = []
-    for answer in stability.each(row["answers"][arm]):
-        if tokenizer:
-            found.append(scoring.measure(row, answer, tokenizer))
-        elif "parts" in answer:
-            found.append({name: tuple(parts) for name, parts in answer["parts"].items()})
-        else:
-            found.append({name: (score,) for name, score in answer["scores"].items()})
-    return found
+def _parts(row: Mapping[str, Any], arm: str) -> list[dict[str, Parts]]:
+    """What each of an arm's answers to a row adds to each metric's sums."""
+    return [scoring.parts(answer) for answer in stability.each(row["answers"][arm])]
 
 
 def _too_long(rows: Sequence[Mapping[str, Any]], arm: str) -> list[int]:

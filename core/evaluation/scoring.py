@@ -36,6 +36,27 @@ def measure(row: Mapping[str, Any], answer: Mapping[str, Any], tokenizer: str = 
         answer: a line of ``answers.jsonl``: "text", "tokens", "seconds", perhaps "supported", "sources" and
             "log_probabilities".
     """
+    return _measured(metrics(tokenizer), row, answer)
+
+
+def measure_anew(row: Mapping[str, Any], answer: Mapping[str, Any], tokenizer: str) -> dict[str, Parts]:
+    """What an answer that was measured before adds to each metric's sums under another tokenizer.
+
+    Args:
+        row, answer: as in :func:`measure`; only metrics that count tokens are worked out again.
+    """
+    counting = {name: one for name, one in metrics(tokenizer).items() if one.tokenized}
+    return {**parts(answer), **_measured(counting, row, answer)}
+
+
+def parts(answer: Mapping[str, Any]) -> dict[str, Parts]:
+    """What a kept answer adds to each metric's sums; the first versions kept its scores alone."""
+    if "parts" in answer:
+        return {name: tuple(value) for name, value in answer["parts"].items()}
+    return {name: (score,) for name, score in answer["scores"].items()}
+
+
+def _measured(known: Mapping[str, Metric], row: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Parts]:
     wanted = expected(row)
     out = Output(
         answer["text"],
@@ -45,13 +66,12 @@ def measure(row: Mapping[str, Any], answer: Mapping[str, Any], tokenizer: str = 
         sources=answer.get("sources"),
         log_probabilities=answer.get("log_probabilities"),
     )
-    known = metrics(tokenizer)
     if answer.get("finish") == TOO_LONG:  # an answer that was not asked for is wrong, but took no time
         known = {name: one for name, one in known.items() if one.unit == "share"}
     made = {name: one.compute(wanted, out) for name, one in known.items() if one.applies(wanted)}
     return {name: tuple(map(float, parts)) for name, parts in made.items() if parts is not None}
 
 
-def figures(parts: Mapping[str, Parts]) -> dict[str, float]:
+def figures(found: Mapping[str, Parts]) -> dict[str, float]:
     """A row's own figure of each metric."""
-    return {name: metrics()[name].row(value) for name, value in parts.items()}
+    return {name: metrics()[name].row(value) for name, value in found.items()}

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import files, jobs
-from core.evaluation import experiments
+from core.evaluation import experiments, measured
 from core.evaluation.freezing import Plan
 from core.evaluation.metrics import expected
 from core.evaluation.results import KEPT, results
@@ -221,6 +221,27 @@ def test_every_tab_opens_in_both_languages(language: str) -> None:
         app = opened("comparison", language, tab=tab)
         assert app.segmented_control(key="compare_tab").value == tab
         assert app.query_params["tab"] == tab
+
+
+def test_another_tokenizer_is_chosen_afterwards_and_stays_in_the_address() -> None:
+    kept = made(square()[:2], {"base": set(), "base+kb": set()}, 24)
+    for row in kept["answers"]:
+        row["answers"]["base+kb"] = answer(row, "answered and rowing", square()[1])  # stemmed: answer, row
+    folder = keep(kept)
+    app, wanted = opened("comparison"), words("en")["metrics"]["tokenizers"]
+    assert wanted["english"] not in said(app)
+    before = app.selectbox(key=f"compare_tokenizer_en_{folder.name}")
+    before.set_value("english").run()
+    assert app.query_params["tokenizer"] == "english" and not app.exception
+    again = opened("comparison", tokenizer="english")  # as after a refresh
+    report = measured.read(folder.name, "english")[1]
+    told = [one["delta"] for one in report["contrasts"] if one["metric"] == "rougeL"]
+    assert told != [one["delta"] for one in results(kept)["contrasts"] if one["metric"] == "rougeL"]
+    for page in (app, again):
+        assert charts(page)[1]["data"][0]["x"] == told
+        assert f"measured here with “{wanted['english']}”" in said(page)
+    rows = opened("comparison", tokenizer="english", tab="rows").dataframe[0].value
+    assert rows["base+kb"].mean() == pytest.approx(report["arms"][1]["scores"]["rougeL"]["mean"])
 
 
 def test_a_tab_is_kept_in_the_address() -> None:

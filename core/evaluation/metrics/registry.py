@@ -50,6 +50,7 @@ class Metric:
         better: higher, lower, or neither, where a difference is no gain.
         tie: differences of a row up to this are no change.
         binary: rows are right or wrong, so that the interval is Wilson's.
+        tokenized: it counts tokens, so that its figures depend on the tokenizer.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Metric:
     better: Literal["higher", "lower", ""] = "higher"
     tie: float = 0.0
     binary: bool = False
+    tokenized: bool = False
 
     def row(self, parts: Parts) -> float:
         """A row's own figure."""
@@ -99,9 +101,12 @@ def registry(tokenizer: str = CHARACTER) -> dict[str, Metric]:
         (1.0,)
     """
     found = [
-        *(Metric(name, _kind(SUMMARY, ANSWER, OPEN, EXTRACTION), _rouge(name, tokenizer), tie=0.01) for name in ROUGE),
+        *(
+            Metric(name, _kind(SUMMARY, ANSWER, OPEN, EXTRACTION), _rouge(name, tokenizer), tie=0.01, tokenized=True)
+            for name in ROUGE
+        ),
         Metric("exact", _kind(ANSWER), _exact, binary=True),
-        Metric("token_f1", _kind(ANSWER), partial(_token_f1, tokenizer), tie=0.01),
+        Metric("token_f1", _kind(ANSWER), partial(_token_f1, tokenizer), tie=0.01, tokenized=True),
         Metric("field_f1", _kind(EXTRACTION), _field_f1, micro, tie=0.01),
         Metric("field_precision", _kind(EXTRACTION), _field_precision, micro, tie=0.01),
         Metric("field_recall", _kind(EXTRACTION), _field_recall, micro, tie=0.01),

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
 CHARACTER, JIEBA, ENGLISH = "character", "jieba", "english"
@@ -25,15 +26,15 @@ class MixedTokenizer:
     """
 
     def __init__(self, choice: str = CHARACTER) -> None:
-        from rouge_score.tokenizers import DefaultTokenizer
-
-        self._latin = DefaultTokenizer(use_stemmer=choice == ENGLISH)
+        self._stemmer = _stemmer() if choice == ENGLISH else None
         self._choice = choice
 
     def tokenize(self, text: str) -> list[str]:
+        from rouge_score.tokenize import tokenize
+
         found: list[str] = []
         for run in _RUN.findall(unicodedata.normalize("NFKC", text)):
-            found += words(run, self._choice) if _IS_WIDE.match(run) else self._latin.tokenize(run)
+            found += words(run, self._choice) if _IS_WIDE.match(run) else tokenize(run, self._stemmer)
         return found
 
 
@@ -63,4 +64,4 @@ def _segmenter() -> Any:
 def _stemmer() -> Any:
     from nltk.stem.porter import PorterStemmer
 
-    return PorterStemmer()
+    return SimpleNamespace(stem=lru_cache(maxsize=20_000)(PorterStemmer().stem))

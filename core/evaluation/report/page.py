@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.evaluation.report import charts, checks, look, rows
-from core.evaluation.report.words import both, chip, figure, section, text
+from core.evaluation.report.words import bilingual, both, chip, figure, section, text
 
 
 def page(experiment: Mapping[str, Any], results: Mapping[str, Any], language: str = "zh") -> str:
@@ -34,7 +34,7 @@ def page(experiment: Mapping[str, Any], results: Mapping[str, Any], language: st
         *(rows.gallery(experiment, results, factor) for factor in ("rag", "adapter", "strategy")),
         section(both("comparison.points.heading"), charts.points(experiment, results)),
         rows.table(experiment, results),
-        _measures(results),
+        _measures(experiment, results),
         _repeat(results),
     ]
     title = html.escape(f"{text(language, 'report.title')} · {experiment['dataset']}")
@@ -115,14 +115,22 @@ def _trust(results: Mapping[str, Any]) -> str:
     return section(both("report.trust"), *parts, *checks.too_long(results))
 
 
-def _measures(results: Mapping[str, Any]) -> str:
+def _measures(experiment: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     lines = [
         f"<dt>{both(f'metrics.{name}.label')}</dt><dd>{both(f'metrics.{name}.definition')} "
         f"{both(f'metrics.{name}.better')}</dd>"
         for name in results["metrics"]
     ]
-    tokens = both(f"metrics.tokenizers.{results['tokenizer']}")
-    return section(both("report.measures"), f"<p>ROUGE, F1: {tokens}</p><dl>{''.join(lines)}</dl>")
+    chosen = results["tokenizer"]
+    tokens = f"<p>ROUGE, F1: {both(f'metrics.tokenizers.{chosen}')}</p>"
+    if frozen := experiment.get("tokenizer_frozen"):
+        told = {"now": chosen, "then": frozen}
+        tokens = f"<p>{bilingual(lambda one: text(one, 'comparison.measured_anew', **_called(one, told)))}</p>"
+    return section(both("report.measures"), f"{tokens}<dl>{''.join(lines)}</dl>")
+
+
+def _called(language: str, tokenizers: Mapping[str, str]) -> dict[str, str]:
+    return {place: text(language, f"metrics.tokenizers.{name}") for place, name in tokenizers.items()}
 
 
 def _repeat(results: Mapping[str, Any]) -> str:

@@ -6,11 +6,13 @@ import streamlit as st
 
 from core import jobs
 from core.errors import UserError
-from core.evaluation import experiments
-from core.evaluation.results import kept
+from core.evaluation import experiments, measured
+from core.evaluation.metrics import TOKENIZERS
+from core.evaluation.metrics.tokens import CHARACTER
+from core.evaluation.scoring import metrics
 from core.ui import components
 from core.ui.compare import form_view, gallery_view, overview_view, report_view, rows_view, vote_view
-from core.ui.i18n import show_error, t
+from core.ui.i18n import language, show_error, t
 
 TABS = {
     "overview": overview_view.show,
@@ -51,7 +53,7 @@ def page() -> None:
 
 def _open(experiment_id: str) -> None:
     """Put a kept experiment on screen, in the address too; empty: the newest."""
-    for name in ("view", "run", "experiment"):
+    for name in ("view", "run", "experiment", "tokenizer"):
         st.query_params.pop(name, None)
     if experiment_id:
         st.query_params["experiment"] = experiment_id
@@ -94,11 +96,21 @@ def _show(experiment_id: str) -> None:
             show_error(error)
         else:
             st.rerun(scope="app")
-    experiment, report = _found(experiment_id, (experiments.folder(experiment_id) / "state.json").stat().st_mtime_ns)
+    head = st.container(horizontal=True, vertical_alignment="bottom")
+    wanted = _tokenizer(summary)
+    changed = (experiments.folder(experiment_id) / "state.json").stat().st_mtime_ns
+    with st.spinner(t("comparison.measuring")):
+        experiment, report = _found(experiment_id, wanted, changed)
     if not report["rows"]:
         st.info(t("comparison.nothing"))
     else:
-        TABS[_tab()](experiment, report)
+        with head:
+            tab = _tab()
+            if any(metrics()[name].tokenized for name in report["metrics"]):
+                _choose_tokenizer(wanted, summary)
+        if report["tokenizer"] != (frozen := summary.get("tokenizer", CHARACTER)):
+            st.caption(t("comparison.measured_anew", **_called(now=report["tokenizer"], then=frozen)))
+        TABS[tab](experiment, report)
     with st.popover(t("comparison.delete"), icon=":material/delete:"):
         st.caption(t("comparison.delete_help"))
         if st.button(t("comparison.delete"), key="experiment_delete"):
@@ -125,15 +137,44 @@ def _tab() -> str:
     return tab
 
 
+def _tokenizer(summary: dict[str, Any]) -> str:
+    """Of ROUGE and token F1: the address's, else the one the experiment was started with."""
+    wanted = st.query_params.get("tokenizer", "")
+    return wanted if wanted in TOKENIZERS else str(summary.get("tokenizer", CHARACTER))
+
+
+def _choose_tokenizer(current: str, summary: dict[str, Any]) -> None:
+    """The choice of another one, kept in the address."""
+    key = f"compare_tokenizer_{language()}_{summary['id']}"
+    st.session_state[key] = current
+    labels = _called(**{name: name for name in TOKENIZERS})
+
+    def choose() -> None:
+        st.query_params["tokenizer"] = st.session_state[key]
+
+    st.selectbox(
+        t("comparison.fields.tokenizer.label"),
+        TOKENIZERS,
+        format_func=labels.__getitem__,
+        key=key,
+        on_change=choose,
+        help=t("comparison.tokenizer_help"),
+        width=260,
+    )
+
+
+def _called(**tokenizers: str) -> dict[str, str]:
+    return {place: t(f"metrics.tokenizers.{name}") for place, name in tokenizers.items()}
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _found(experiment_id: str, changed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def _found(experiment_id: str, tokenizer: str, changed: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """The experiment and what it found, shared by all visits (to copy it takes longer than to draw a tab of it).
 
     Args:
         changed: when its state did; then all is read again.
     """
-    experiment = experiments.show(experiment_id)
-    return experiment, kept(experiments.folder(experiment_id), experiment)
+    return measured.read(experiment_id, tokenizer)
 
 
 @st.fragment(run_every=1.0)

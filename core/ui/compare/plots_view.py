@@ -39,7 +39,7 @@ def _rows(experiment: dict[str, Any], report: dict[str, Any], metric: str) -> No
         return
     figure = _scatter(points, report, metric, a, b)
     table = pd.DataFrame(points)
-    key = f"points-{metric}-{report['experiment']}"
+    key = f"points-{metric}-{report['tokenizer']}-{report['experiment']}"
     event = components.chart(figure, table, key, on_select="rerun", selection_mode="points")
     chosen = _chosen(figure, event)
     if chosen is None:

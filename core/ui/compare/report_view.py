@@ -18,6 +18,8 @@ def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
         report: of :func:`core.evaluation.results.results`; read only too.
     """
     name, spoken = experiment["id"], language()
+    if "tokenizer_frozen" in experiment:
+        name += f"-{report['tokenizer']}"
     files = {
         "report": (lambda: page(experiment, report, spoken), f"{name}.html", "text/html"),
         "figures": (lambda: json.dumps(report, ensure_ascii=False, indent=1), f"{name}.json", "application/json"),

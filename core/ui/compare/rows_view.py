@@ -30,7 +30,7 @@ def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
     if shown.empty:
         st.info(t("rows.nothing"), icon=":material/search_off:")
         return
-    number = _table(experiment, shown, metric, (a, b), f"{wanted}\n{words}")
+    number = _table(experiment, shown, metric, (a, b), f"{wanted}\n{words}\n{report['tokenizer']}")
     _one(experiment, number, metric)
 
 

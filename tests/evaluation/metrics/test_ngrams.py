@@ -112,6 +112,19 @@ def test_on_mixed_text_it_is_what_a_second_implementation_says() -> None:
         assert scored["rougeL"] == pytest.approx(f1(lcs(x, y), len(x), len(y))), (a, b)
 
 
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_every_figure_is_the_one_rouge_score_works_out(tokenizer: str) -> None:
+    """Sentences in any order, words that repeat: where several longest sequences exist, the same one is taken."""
+    from rouge_score.rouge_scorer import RougeScorer
+
+    chance, scorer = random.Random(1), RougeScorer(list(ROUGE), tokenizer=MixedTokenizer(tokenizer))
+    pieces = [*"广州大学是一所。！", " running ", " foxes ", " 12 ", " GPT", ". ", "\n", " the the "]
+    for _ in range(150):
+        a, b, c = ("".join(chance.choices(pieces, k=chance.randint(0, 30))) for _ in range(3))
+        own = scorer.score_multi([metrics.sentences(b), metrics.sentences(c)], metrics.sentences(a))
+        assert rouge_row(a, [b, c], tokenizer) == pytest.approx({name: own[name].fmeasure for name in ROUGE}), (a, b, c)
+
+
 def test_chinese_sentences_are_told_apart_for_rouge_lsum() -> None:
     """Two sentences in the other order: their words all match within sentences, but not as one sequence."""
     scored = rouge_row("甲乙丙。丁戊己！", "丁戊己！甲乙丙。")
