@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 from filelock import FileLock
@@ -49,13 +49,18 @@ MISSING = UserError("The state file of this job is missing or damaged.", "Delete
 LAUNCHING = 10.0
 """Seconds a job may be without a worker after it was created or resumed."""
 _RESERVE = ".reserve"
+_T = TypeVar("_T")
 _mine: set[Path] = set()
 """Job folders this process is, or was, the worker of."""
 
 
 def create(folder: Path, status: str = STARTING, **state: Any) -> None:
-    """Give a job folder its first state: starting, or queued where it waits for a device. Stops of before are over."""
-    (folder / "stop").unlink(missing_ok=True)
+    """Give a job folder its first state: starting, or queued where it waits for a device.
+
+    What an earlier worker left there would be taken for the new one's until that has started, so it goes.
+    """
+    for name in ("stop", "process.json", "log.txt"):
+        (folder / name).unlink(missing_ok=True)
     files.write_json(folder / "state.json", {"status": status, "created": time.time(), **state})
 
 
@@ -221,6 +226,19 @@ def wait(folder: Path, tick: Callable[[dict[str, Any]], None] | None = None) -> 
             tick(current)
         time.sleep(0.5)
     return current
+
+
+def follow(folder: Path, progress: Callable[[], _T | None], tick: Callable[[_T], None] | None = None) -> _T:
+    """The same for a job whose state is read as more than a dict: ``tick`` and the caller get ``progress()``."""
+
+    def look(_: dict[str, Any]) -> None:
+        if tick and (seen := progress()):
+            tick(seen)
+
+    wait(folder, look)
+    last = progress()
+    assert last is not None
+    return last
 
 
 class Stopped(Exception):

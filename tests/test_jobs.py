@@ -259,9 +259,10 @@ def test_reasons_are_told_in_words(error: Exception, words: str) -> None:
     assert sentence(jobs.in_words(error).as_dict()).startswith(words)
 
 
-def test_a_job_created_again_knows_nothing_of_an_earlier_stop(workers: Jobs) -> None:
+def test_a_job_created_again_knows_nothing_of_an_earlier_stop_or_worker(workers: Jobs) -> None:
     folder = workers.make("silent")
     jobs.stop(folder)
     assert status(folder) == jobs.STOPPING
+    files.write_json(folder / "process.json", {"pid": 2**22 + 1, "create_time": 4e9})
     jobs.create(folder)
     assert status(folder) == jobs.STARTING

@@ -110,9 +110,6 @@ def start(card: ModelCard) -> None:
     with FileLock(where.with_name(f".{card.name}.lock")):
         if store.is_ready(card) or is_live(card):
             return
-        # What an earlier worker left would be taken for this one's until it has started.
-        for name in ("process.json", "log.txt"):
-            (where / name).unlink(missing_ok=True)
         jobs.create(where, **{**Download().as_dict(), "total": sum(s.size for s in card.sources[:1])})
         jobs.launch(WORKER, where)
 
@@ -128,8 +125,6 @@ def stop(card: ModelCard) -> None:
     Raises:
         UserError: when it is not running any more.
     """
-    if not is_live(card):
-        raise UserError("This is not running any more.", "Nothing needs to be stopped.")
     jobs.stop(folder(card))
 
 
@@ -156,15 +151,7 @@ def _on_disk(card: ModelCard, label: str) -> dict[str, Any]:
 
 def wait(card: ModelCard, tick: Callable[[Download], None] | None = None) -> Download:
     """Follow a download to its end, calling ``tick(progress)`` about twice a second; returns the last progress."""
-
-    def look(_: dict[str, Any]) -> None:
-        if tick and (seen := progress(card)):
-            tick(seen)
-
-    jobs.wait(folder(card), look)
-    last = progress(card)
-    assert last is not None
-    return last
+    return jobs.follow(folder(card), lambda: progress(card), tick)
 
 
 def state(card: ModelCard) -> State:

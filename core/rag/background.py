@@ -117,9 +117,6 @@ def start(name: str, paths: Sequence[Path] = (), mode: Mode = "add", **more: Any
 
 
 def _launch(where: Path) -> None:
-    # What an earlier worker left would be taken for this one's until it has started.
-    for name in ("process.json", "log.txt"):
-        (where / name).unlink(missing_ok=True)
     jobs.create(where, **Progress().as_dict())
     jobs.launch(WORKER, where)
 
@@ -145,8 +142,6 @@ def stop(name: str) -> None:
     Raises:
         UserError: when it is not running any more.
     """
-    if not is_live(name):
-        raise UserError("This is not running any more.", "Nothing needs to be stopped.")
     jobs.stop(folder(name))
 
 
@@ -171,15 +166,7 @@ def _nothing(name: str) -> UserError:
 
 def wait(name: str, tick: Callable[[Progress], None] | None = None) -> Progress:
     """Follow a job to its end, calling ``tick(progress)`` about twice a second; returns the last progress."""
-
-    def look(_: dict[str, Any]) -> None:
-        if tick and (seen := progress(name)):
-            tick(seen)
-
-    jobs.wait(folder(name), look)
-    last = progress(name)
-    assert last is not None
-    return last
+    return jobs.follow(folder(name), lambda: progress(name), tick)
 
 
 def end(name: str) -> None:

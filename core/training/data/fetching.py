@@ -58,8 +58,6 @@ def start(address: str) -> None:
     with FileLock(job.with_name(".job.lock")):
         if (found := progress(address)) and found.live:
             return
-        for left in ("process.json", "log.txt"):  # would be taken for this one's until it has started
-            (job / left).unlink(missing_ok=True)
         jobs.create(job, address=address)
         jobs.launch(WORKER, job)
 
