@@ -30,7 +30,7 @@ def problems(number: int, row: Any, mapping: Mapping) -> Iterator[Problem]:
         return
     required = LAYOUTS[mapping.layout].required
     for name, value in columns.fields(mapping, row).items():
-        column = mapping.columns[name]
+        column = mapping.columns.get(name, name)  # several answers in one cell are references, too
         if name == "messages":
             yield from _messages(number, column, value)
         elif name == "history":

@@ -5,7 +5,8 @@ Three kinds of rows come out:
 - chat: {"input", "output"}, with "messages" (role, content) where there is more than one question and its answer.
   Rows about a passage keep "context", "question" and "answer" besides, rows about a dialogue "dialogue" and "summary".
   What only a comparison asks for is kept, too: all right answers ("references", of which "output" is the first, which
-  is learned), the documents that hold them ("sources"), and whether there is an answer at all ("answerable").
+  is learned), the documents that hold them ("sources"), and whether there is an answer at all ("answerable"). What is
+  to be learned where a passage holds none, as SQuAD 2 has it, is to say so.
 - text: {"text"}.
 - label: {"text", "label": name}.
 """
@@ -31,6 +32,8 @@ CLASS_PROMPTS = {
     "zh": "文字：{text}\n这段文字属于哪一类：{labels}？只回答类别的名称。",
     "en": "Text: {text}\nWhich class does this text belong to: {labels}? Answer with the name of the class only.",
 }
+UNANSWERED = {"zh": "文中没有提到。", "en": "The passage does not say."}
+"""The right answer to a question that its passage does not answer, by the question's language."""
 ROLES = {
     **dict.fromkeys(("user", "human", "用户"), "user"),
     **dict.fromkeys(("assistant", "gpt", "bot", "chatbot", "model", "ai", "助手"), "assistant"),
@@ -52,13 +55,14 @@ JUDGED = ("references", "sources", "answerable")
 # In the order in which they are tried: the more particular ones first.
 LAYOUTS = {
     "messages": Layout(CHAT, ("messages",), ("system",)),
-    "context": Layout(CHAT, ("context", "question", "answer"), JUDGED),
+    "context": Layout(CHAT, ("context", "question", "answer"), (*JUDGED, "impossible")),
     "dialogue": Layout(CHAT, ("dialogue", "summary"), ("references",)),
     "alpaca": Layout(CHAT, ("instruction", "output"), ("input", "system", "history", *JUDGED)),
     "pair": Layout(CHAT, ("input", "output"), ("system", *JUDGED)),
     "label": Layout(LABEL, ("text", "label")),
     "text": Layout(TEXT, ("text",)),
 }
+_YES, _NO = ("true", "1", "yes", "是"), ("false", "0", "no", "否")
 _ANSWER = ("answer", "answers", "response", "completion", "target", "答案", "回答", "回复")
 _ALIASES: dict[str, tuple[str, ...]] = {
     "messages": ("conversations", "conversation"),
@@ -74,6 +78,7 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "label": ("labels", "sentiment", "category", "class", "标签", "类别", "情感"),
     "references": ("参考答案",),
     "sources": ("source", "出处", "来源"),
+    "impossible": ("is_impossible",),
 }
 
 
@@ -166,7 +171,8 @@ def make(table: Table, layout: str = "", columns: dict[str, str] | None = None, 
 def fields(mapping: Mapping, row: dict[str, Any]) -> Fields:
     """The row's cells by the layout's names; an optional cell that is not there is left out.
 
-    An answer that comes as several is the first of them; all are among "references".
+    An answer that comes as several is the first of them; all are among "references". One that comes as none, or is said
+    to be impossible, becomes the sentence that says so.
     """
     required = LAYOUTS[mapping.layout].required
     found = {
@@ -179,6 +185,8 @@ def fields(mapping: Mapping, row: dict[str, Any]) -> Fields:
         if not isinstance(found[part], str) and given is not None:
             found[part] = given[0] if given else ""
         _judge(found, given or [])
+    if mapping.layout == "context":
+        _unanswerable(found, row.get(mapping.columns["answer"]))
     if mapping.layout == "label":
         found["label"] = label_name(found["label"], mapping.labels)
     return found
@@ -192,6 +200,17 @@ def _judge(found: Fields, given: Sequence[str]) -> None:
     found |= {"sources": sources} if sources else {}
     if not isinstance(found.get("answerable", True), bool):
         del found["answerable"]
+
+
+def _unanswerable(found: Fields, given: Any) -> None:
+    """SQuAD 2's own mark of a question without an answer, or its list of answers with none in it."""
+    said = str(found.pop("impossible", "")).strip().casefold()  # in a table of text it is a word or a number
+    none = not isinstance(given, str) and _texts(given) == []
+    if said in _NO:
+        found["answerable"] = True
+    if said in _YES or (none and said not in _NO):
+        found.pop("references", None)
+        found |= {"answerable": False, "answer": UNANSWERED[language(str(found["question"]))]}
 
 
 def _texts(value: Any) -> list[str] | None:

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from core.errors import UserError
+from core.evaluation.metrics import Output, expected, registry
 from core.generation.prompts import with_context
 from core.training.data import columns
-from core.training.data.checks import build
+from core.training.data.checks import build, inspect_table
 from core.training.data.columns import Mapping, guess, make
 from core.training.data.formats import Table
 
@@ -87,6 +88,42 @@ def test_answers_of_squad_are_their_first_and_all_of_them_are_kept(answers: Any)
     made = build(mapping, row, ())
     assert made["output"] == "one"
     assert made.get("references") == (None if answers in (["one"], "one") else ["one", "two"])
+
+
+@pytest.mark.parametrize(
+    ("row", "answerable"),
+    [
+        ({"answers": [], "is_impossible": True, "plausible_answers": [{"text": "no"}]}, False),
+        ({"answers": {"text": [], "answer_start": []}}, False),
+        ({"answer": "", "is_impossible": "True"}, False),
+        ({"answers": ["never right"], "is_impossible": 1}, False),
+        ({"answers": [{"text": "desk"}, {"text": "a desk"}], "is_impossible": False}, True),
+        ({"answer": "desk", "answerable": True}, True),
+    ],
+)
+def test_a_question_without_an_answer_is_one_as_in_squad_2(row: dict[str, Any], answerable: bool) -> None:
+    for question, words in (("Where is it?", "The passage does not say."), ("书在哪里？", "文中没有提到。")):
+        found = inspect_table(Table([{"context": "It is there.", "question": question, **row}]))
+        assert not found.report.must_fix
+        [made] = found.rows()
+        assert made["answerable"] is answerable
+        assert made["output"] == made["answer"] == ("desk" if answerable else words)
+        assert made.get("references") == (
+            ["desk", "a desk"] if isinstance(row.get("answers"), list) and answerable else None
+        )
+        wanted, refusal, invented = expected(made), Output(words), Output("On the desk.")
+        scored = {name: one for name, one in registry().items() if one.applies(wanted)}
+        name = "false_refusal" if answerable else "refusal"
+        assert [scored[name].compute(wanted, out) for out in (refusal, invented)] == [(1.0,), (0.0,)]
+        assert scored["exact"].compute(wanted, refusal) == (float(not answerable),)
+        assert columns.canonical(columns.layout_of(made), made) == made
+
+
+def test_an_answer_that_was_left_empty_is_a_fault_and_no_refusal() -> None:
+    found = inspect_table(Table([{"context": "c", "question": "q", "answer": ""}, ASKED]))
+    assert [problem.reason for problem in found.report.must_fix] == ["empty"]
+    found = inspect_table(Table([{"context": "c", "question": "q", "answers": [], "is_impossible": False}]))
+    assert [problem.reason for problem in found.report.must_fix] == ["empty"], "the file contradicts itself"
 
 
 def test_what_a_comparison_asks_for_is_kept_and_an_input_called_source_stays_one() -> None:
