@@ -70,6 +70,7 @@ LIGHT_MODULES = [
     "core.rag.cleaning",
     "core.rag.documents",
     "core.rag.knowledge",
+    "core.rag.rows",
     "core.rag.store",
     "core.rag.worker",
     "core.commands.compare",

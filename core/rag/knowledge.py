@@ -14,6 +14,7 @@ from core.rag.background import progress, resume, save_uploads, start, stop, wai
 from core.rag.bases import Row, View, shipped
 from core.rag.dense import nearest
 from core.rag.indexing import Report, Step
+from core.rag.rows import Making
 from core.rag.staging import delete_document
 from core.settings import settings
 
@@ -189,7 +190,7 @@ def ensure(name: str, progress: Progress | None = None) -> None:
 
 
 def _is_fresh(name: str, home: Path) -> bool:
-    made = indexing.Making(models.default_embedder().name)
+    made = Making(models.default_embedder().name)
     live = {key for key, is_live in staging.keys(name).items() if is_live}
     return live == {made.key(source) for source in indexing.collect([home], home)[0]}
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from core.duplicates import duplicates
-from core.rag import documents, embedding, indexing
+from core.rag import documents, embedding
 from core.rag.chunks import Chunk
 from core.rag.cleaning import clean
 from core.rag.documents import Document
-from core.rag.indexing import Making
+from core.rag.rows import Making, split
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,6 @@ def pieces(given: Sequence[Document], made: Making) -> list[Piece]:
         UserError: no such embedding model.
     """
     count = embedding.counter(made.embedder)
-    chunks = [chunk for document in given for chunk in indexing.split(document, made)]
+    chunks = [chunk for document in given for chunk in split(document, made)]
     repeats = {same.index: chunks[same.of] for same in duplicates(chunks)}
     return [Piece(chunk, count(chunk.text), repeats.get(place)) for place, chunk in enumerate(chunks)]

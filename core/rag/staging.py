@@ -25,7 +25,7 @@ class Staged:
     """A document that was read and split, on its way in.
 
     Attributes:
-        key: what it was made of: name, content, chunking and embedder (:class:`core.rag.indexing.Making`).
+        key: what it was made of: name, content, chunking and embedder (:class:`core.rag.rows.Making`).
         text: the cleaned text that the rows' spans point into.
         suffix: of the kept copy ``files/<sha256><suffix>``.
     """

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from core.models.cards import ModelCard
-from core.rag import embedding, indexing, knowledge, preview
-from core.rag.indexing import Making
+from core.rag import embedding, knowledge, preview
+from core.rag.rows import Making, split
 
 SENTENCES = [f"Sentence number {i} tells of a llama." for i in range(60)]
 
@@ -48,4 +48,4 @@ def test_no_chunk_is_longer_than_the_model_reads(folder: Path) -> None:
     pieces = preview.pieces([document], Making("tiny-embedder", 5000))
     assert len(pieces) > 1
     assert max(piece.tokens for piece in pieces) <= longest
-    assert [piece.chunk for piece in pieces] == indexing.split(document, Making("tiny-embedder", longest))
+    assert [piece.chunk for piece in pieces] == split(document, Making("tiny-embedder", longest))

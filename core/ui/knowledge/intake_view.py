@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import UserError
 from core.rag import chunks, documents, embedding, knowledge, preview
-from core.rag.indexing import Making
+from core.rag.rows import Making
 from core.ui import components
 from core.ui.i18n import show_error, t
 
