@@ -1,9 +1,11 @@
 """The grid of an experiment: its arms, what they are called, and which of them are held against each other."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+from core.generation import ask
 from core.generation.templates import ZERO_SHOT
 
 Arm = dict[str, Any]
@@ -25,6 +27,38 @@ def name(arm: Arm) -> str:
 def condition(arm: Arm) -> str:
     """What an arm's prompt depends on, which the adapter is not."""
     return strategy(arm) + ("+kb" if arm["rag"] else "")
+
+
+def cell(arm: Mapping[str, Any]) -> str:
+    """The arm's cell of the 2×2 bench: base, base_rag, tuned or tuned_rag."""
+    return ask.Arm(arm["rag"], arm["adapter"] or "").key
+
+
+def labels(arms: Sequence[Mapping[str, Any]], words: Callable[[str], str]) -> dict[str, str]:
+    """What people are told each arm is, by its name: its cell, its adapter where there are several, and its prompt
+    strategy where that is another one than zero-shot.
+
+    Args:
+        words: what a cell is called, in the reader's language.
+    """
+    adapters = dict.fromkeys(arm["adapter"] for arm in arms if arm["adapter"])
+    called = {adapter: _short(adapter) for adapter in adapters}
+    if len(set(called.values())) < len(called):
+        called = {adapter: adapter for adapter in adapters}
+    found = {}
+    for arm in map(dict, arms):
+        parts = [words(cell(arm))]
+        if arm["adapter"] and len(adapters) > 1:
+            parts.append(called[arm["adapter"]])
+        if strategy(arm) != ZERO_SHOT:
+            parts.append(strategy(arm))
+        found[name(arm)] = " · ".join(parts)
+    return found
+
+
+def _short(adapter: str) -> str:
+    """A run's id without its time and its random digits."""
+    return re.sub(r"^\d{8}-\d{6}-(.+)-[0-9a-f]{4}(@\d+)?$", r"\1\2", adapter)
 
 
 def _condition(arm: Arm) -> str:

@@ -99,6 +99,31 @@ def is_whole(found: Mapping[str, Any]) -> bool:
     return "forgetting" in found
 
 
+def named(report: Mapping[str, Any], called: Mapping[str, str]) -> dict[str, Any]:
+    """Results with what people call the arms in place of their names.
+
+    Args:
+        called: by name (:func:`core.evaluation.grid.labels`).
+
+    Returns:
+        "arms", "contrasts", "interactions", "confusion", "stability" and "too_long" are said so; each arm keeps its
+        name as "key", each contrast those of its arms as "keys".
+    """
+    stable = report["stability"]
+    return {
+        **report,
+        "arms": [{**arm, "key": arm["name"], "name": called[arm["name"]]} for arm in report["arms"]],
+        "contrasts": [
+            {**one, "keys": (one["a"], one["b"]), "a": called[one["a"]], "b": called[one["b"]]}
+            for one in report["contrasts"]
+        ],
+        "interactions": [{**one, "cells": [called[name] for name in one["cells"]]} for one in report["interactions"]],
+        "confusion": {called[name]: found for name, found in report["confusion"].items()},
+        "stability": stable and {**stable, "arms": {called[name]: found for name, found in stable["arms"].items()}},
+        "too_long": {called[name]: found for name, found in report["too_long"].items()},
+    }
+
+
 def command(experiment: Mapping[str, Any]) -> str:
     """The command line that asks the same again."""
     arms = experiment["arms"]

@@ -30,10 +30,10 @@ def test_the_report_opens_with_its_charts_in_both_languages_and_loads_nothing(br
         page.get_by_role("button", name="English").click()
         page.locator(".en.js-plotly-plot").nth(1).wait_for()
         assert page.evaluate("document.querySelector('.en.js-plotly-plot').data.map(bar => bar.name)") == [
-            "base",
-            "base+kb",
-            "run-a",
-            "run-a+kb",
+            "Base, no knowledge base",
+            "Base + knowledge base",
+            "Fine-tuned, no knowledge base",
+            "Fine-tuned + knowledge base",
         ]
         page.get_by_role("heading", name="Where the knowledge base hurt").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= width

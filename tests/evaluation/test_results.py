@@ -16,6 +16,8 @@ from core.evaluation import export, stability, statistics
 from core.evaluation.metrics import expected
 from core.evaluation.report import page
 from core.evaluation.results import results
+from core.palette import ARMS
+from core.ui import i18n
 from tests.helpers.experiments import EVIL, RIGHT, answer, made, square
 from tests.test_cli import quick
 
@@ -159,6 +161,13 @@ def test_the_report_is_whole_and_nothing_in_it_is_live(experiment: dict[str, Any
     figures = [json.loads(found) for found in re.findall(r'type="application/json">(.*?)</script>', made_page)]
     assert [len(figure["data"]) for figure in figures] == [4, 4, 4, 4, 1, 1, 3, 3]
     assert figures[0]["data"][3]["marker"]["color"] == "#0F766E"
+    cells = {one: [i18n.table(one)["arms"][cell] for cell in ARMS] for one in ("zh", "en")}
+    for shown, language in zip(figures[:2], ("zh", "en"), strict=True):
+        assert [trace["name"] for trace in shown["data"]] == cells[language], "arms are called as on screen"
+    told = re.sub(r"<[^>]*>", "\n", body.partition("Row by row")[0])
+    for words in (*cells["zh"], *cells["en"]):
+        assert words in told
+    assert "run-a+kb" not in told and "base+kb" not in told and 'title="run-a+kb"' in body
     assert "python -m core compare --dataset d" in body
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from core.charts import comparison_charts
 from core.evaluation import rows, scoring
 from core.evaluation.report.look import INK
-from core.evaluation.report.words import LANGUAGES, color, label, text
+from core.evaluation.report.words import LANGUAGES, color, label, labels, text
+from core.evaluation.results import named
 
 Results = Mapping[str, Any]
 """Of :func:`core.evaluation.results.results`."""
@@ -21,7 +22,7 @@ def overview(results: Results) -> str:
         words = {part: text(one, f"report.{key}") for part, key in (("title", "overview"), ("score", "score"))}
         words["subtitle"] = text(one, "report.intervals", n=results["rows"])
         names = {name: label(one, name) for name in shares}
-        return comparison_charts.overview(results["arms"], names, _colors(results), words, INK[0])
+        return comparison_charts.overview(_named(results, one)["arms"], names, _colors(results), words, INK[0])
 
     return _both(figure)
 
@@ -29,10 +30,11 @@ def overview(results: Results) -> str:
 def contrasts(results: Results) -> str:
     """The differences of the primary metric."""
     metric = results["primary"]
-    told = [one for one in results["contrasts"] if one["metric"] == metric]
-    colors = {arm["name"]: color(arm) for arm in results["arms"]}
 
     def figure(one: str) -> dict[str, Any]:
+        called = _named(results, one)
+        told = [found for found in called["contrasts"] if found["metric"] == metric]
+        colors = {arm["name"]: color(arm) for arm in called["arms"]}
         words = {
             "title": text(one, "report.contrasts"),
             "subtitle": text(one, "report.intervals", n=results["rows"]),
@@ -54,7 +56,8 @@ def points(experiment: Mapping[str, Any], results: Results) -> str:
 
     def figure(one: str) -> dict[str, Any]:
         words = {effect: text(one, f"rows.{effect}") for effect in rows.EFFECTS} | {"row": text(one, "rows.row")}
-        words |= {"a": first["name"], "b": last["name"]}
+        called = labels(one, results["arms"])
+        words |= {"a": called[first["name"]], "b": called[last["name"]]}
         words["title"] = text(one, "comparison.points.title", metric=label(one, metric))
         words["subtitle"] = text(one, "comparison.points.subtitle", n=len(found))
         return comparison_charts.scatter(found, words, colors, INK[0], rows.span(found, metric))
@@ -72,9 +75,14 @@ def cost(results: Results) -> str:
     def figure(one: str) -> dict[str, Any]:
         words = {key: text(one, f"comparison.cost.{key}") for key in ("title", "seconds")}
         words |= {"subtitle": text(one, "comparison.cost.subtitle", n=results["rows"]), "score": label(one, metric)}
-        return comparison_charts.cost(results["arms"], metric, _colors(results), words, INK[0], top)
+        return comparison_charts.cost(_named(results, one)["arms"], metric, _colors(results), words, INK[0], top)
 
     return _both(figure)
+
+
+def _named(results: Results, language: str) -> dict[str, Any]:
+    """The results with arms as they are called in a language."""
+    return named(results, labels(language, results["arms"]))
 
 
 def _colors(results: Results) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.evaluation.forgetting import METRICS
-from core.evaluation.report.words import bilingual, both, figure, label, section, table
+from core.evaluation.report.words import bilingual, both, figure, label, names, section, table
 
 
 def forgetting(results: Mapping[str, Any]) -> str:
@@ -60,12 +60,13 @@ def stability(results: Mapping[str, Any]) -> str:
     found, metric = results["stability"], results["primary"]
     if not found:
         return ""
-    lines = []
+    lines, called = [], names(results["arms"])
     for name, arm in found["arms"].items():
         of = arm["metrics"].get(metric)
         means = [f"<td>{mean:.3f}</td>" for mean in of["means"]] if of else ["<td>–</td>"] * len(found["seeds"])
         spread = f"{of['sd']:.3f}" if of else "–"
-        lines.append(f"<th>{html.escape(name)}</th>{''.join(means)}<td>{spread}</td><td>{arm['same']:.0%}</td>")
+        title = bilingual(called[name].__getitem__)
+        lines.append(f"<th>{title}</th>{''.join(means)}<td>{spread}</td><td>{arm['same']:.0%}</td>")
     head = "".join(f"<th>{_label(metric)} · {seed}</th>" for seed in found["seeds"])
     head = f"<th></th>{head}<th>{both('report.stability_sd')}</th><th>{both('report.stability_same')}</th>"
     about = {"temperature": found["temperature"], "seeds": ", ".join(map(str, found["seeds"]))}
@@ -74,5 +75,6 @@ def stability(results: Mapping[str, Any]) -> str:
 
 def too_long(results: Mapping[str, Any]) -> list[str]:
     """Rows that did not fit into the model, by arm."""
+    called = names(results["arms"])
     found = {name: ", ".join(str(row + 1) for row in rows) for name, rows in results["too_long"].items()}
-    return [f"<p>{both('report.too_long', arm=name, rows=rows)}</p>" for name, rows in found.items()]
+    return [f"<p>{both('report.too_long', arm=called[name], rows=rows)}</p>" for name, rows in found.items()]

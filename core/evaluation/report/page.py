@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.evaluation.report import charts, checks, look, rows
-from core.evaluation.report.words import bilingual, both, chip, figure, section, text
+from core.evaluation.report.words import Said, bilingual, both, chip, figure, names, said, section, text
 
 
 def page(experiment: Mapping[str, Any], results: Mapping[str, Any], language: str = "zh") -> str:
@@ -48,8 +48,8 @@ def page(experiment: Mapping[str, Any], results: Mapping[str, Any], language: st
 
 
 def _overview(results: Mapping[str, Any]) -> str:
-    arms = results["arms"]
-    head = "".join(f"<th>{chip(arm)}</th>" for arm in arms)
+    arms, called = results["arms"], names(results["arms"])
+    head = "".join(f"<th>{chip(arm, called)}</th>" for arm in arms)
     lines = [
         f"<tr><th>{both(f'metrics.{name}.label')}</th>"
         + "".join(f"<td>{figure(arm['scores'].get(name), 'mean', '.3f')}</td>" for arm in arms)
@@ -67,27 +67,33 @@ def _contrasts(results: Mapping[str, Any]) -> str:
         return ""
     head = "".join(f"<th>{both(f'report.{key}')}</th>" for key in ("contrast", "difference"))
     head += f"<th>p</th><th>p (Holm)</th><th>{both('report.counts')}</th><th>{both('report.verdict')}</th>"
-    return section(both("report.contrasts"), charts.contrasts(results), _rows_of(told, head))
+    return section(both("report.contrasts"), charts.contrasts(results), _rows_of(told, head, names(results["arms"])))
 
 
-def _rows_of(told: Sequence[Mapping[str, Any]], head: str) -> str:
+def _rows_of(told: Sequence[Mapping[str, Any]], head: str, called: Mapping[str, Said]) -> str:
     lines = [
-        f"<tr><td>{html.escape(one['b'])} – {html.escape(one['a'])}</td><td>{figure(one, 'delta', '+.3f')}</td>"
+        f"<tr><td>{_arm(called[one['b']])} – {_arm(called[one['a']])}</td><td>{figure(one, 'delta', '+.3f')}</td>"
         f"<td>{one['p']:.4f}</td><td>{one['p_holm']:.4f}</td>"
-        f"<td>{one['helped']} / {one['hurt']} / {one['unchanged']}</td><td>{_verdict(one)}</td></tr>"
+        f"<td>{one['helped']} / {one['hurt']} / {one['unchanged']}</td><td>{_verdict(one, called)}</td></tr>"
         for one in told
     ]
     return f'<div class="wide"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
 
 
-def _verdict(found: Mapping[str, Any]) -> str:
-    return both(f"metrics.verdicts.{found['verdict']}", a=found["a"], b=found["b"], n=found["n"]).replace("**", "")
+def _arm(called: Said) -> str:
+    return bilingual(called.__getitem__)
+
+
+def _verdict(found: Mapping[str, Any], called: Mapping[str, Said]) -> str:
+    about = {"a": called[found["a"]], "b": called[found["b"]], "n": found["n"]}
+    return both(f"metrics.verdicts.{found['verdict']}", **about).replace("**", "")
 
 
 def _interactions(results: Mapping[str, Any]) -> str:
     told = [one for one in results["interactions"] if one["metric"] == results["primary"]]
+    called = names(results["arms"])
     lines = [
-        f"<tr><td>{html.escape(one['adapter'])} · {html.escape(one['strategy'])}</td>"
+        f"<tr><td>{_arm(called[one['cells'][-1]])}</td>"
         f"<td>{figure(one, 'delta', '+.3f')}</td><td>{one['p']:.4f}</td></tr>"
         for one in told
     ]
@@ -124,13 +130,9 @@ def _measures(experiment: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     chosen = results["tokenizer"]
     tokens = f"<p>ROUGE, F1: {both(f'metrics.tokenizers.{chosen}')}</p>"
     if frozen := experiment.get("tokenizer_frozen"):
-        told = {"now": chosen, "then": frozen}
-        tokens = f"<p>{bilingual(lambda one: text(one, 'comparison.measured_anew', **_called(one, told)))}</p>"
+        now, then = said(f"metrics.tokenizers.{chosen}"), said(f"metrics.tokenizers.{frozen}")
+        tokens = f"<p>{both('comparison.measured_anew', now=now, then=then)}</p>"
     return section(both("report.measures"), f"{tokens}<dl>{''.join(lines)}</dl>")
-
-
-def _called(language: str, tokenizers: Mapping[str, str]) -> dict[str, str]:
-    return {place: text(language, f"metrics.tokenizers.{name}") for place, name in tokenizers.items()}
 
 
 def _repeat(results: Mapping[str, Any]) -> str:

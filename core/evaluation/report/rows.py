@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.evaluation import rows
-from core.evaluation.report.words import bilingual, both, chip, label, shade, text
+from core.evaluation.report.words import Said, bilingual, both, chip, label, names, shade, text
 
 _EXCERPT = 90  # characters
 
@@ -20,11 +20,11 @@ def gallery(experiment: Mapping[str, Any], results: Mapping[str, Any], factor: s
     if not metric or not rows.switched_on(experiment["arms"], factor):
         return ""
     found = rows.gallery(experiment, metric, factor)
-    by_name = {arm["name"]: arm for arm in results["arms"]}
+    by_name, called = {arm["name"]: arm for arm in results["arms"]}, names(results["arms"])
     cards = []
     for case in found[: rows.MOST]:
         row = experiment["answers"][case.row]
-        pair = "".join(_card(row["answers"][name], by_name[name], metric) for name in (case.a, case.b))
+        pair = "".join(_card(row["answers"][name], by_name[name], metric, called) for name in (case.a, case.b))
         cards.append(
             f"<details><summary>{both('report.row')} {case.row + 1} · −{-case.gain:.3f} · "
             f"{html.escape(_short(row['input']))}</summary>{_row(row, pair)}</details>"
@@ -36,17 +36,17 @@ def gallery(experiment: Mapping[str, Any], results: Mapping[str, Any], factor: s
 
 def table(experiment: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     """Every row with each arm's score; opened, its answers, reasoning and passages."""
-    arms, metric = results["arms"], results["primary"]
+    arms, metric, called = results["arms"], results["primary"], names(results["arms"])
     lines = []
     for number, row in enumerate(experiment["answers"], 1):
         answers = row["answers"]
         scores = [answers.get(arm["name"], {}).get("scores", {}).get(metric) for arm in arms]
         cells = "".join(f"<td>{'–' if score is None else f'{score:.3f}'}</td>" for score in scores)
-        cards = "".join(_card(answers[arm["name"]], arm, metric) for arm in arms if arm["name"] in answers)
+        cards = "".join(_card(answers[arm["name"]], arm, metric, called) for arm in arms if arm["name"] in answers)
         shown = f"<details><summary>{html.escape(_short(row['input']))}</summary>{_row(row, cards)}</details>"
         lines.append(f'<tr><td>{number}</td><td class="text">{shown}</td>{cells}</tr>')
     head = f"<th>{both('report.row')}</th><th>{both('report.question')}</th>"
-    head += "".join(f"<th>{chip(arm)}</th>" for arm in arms)
+    head += "".join(f"<th>{chip(arm, called)}</th>" for arm in arms)
     about = bilingual(lambda one: text(one, "report.rows_help", metric=label(one, metric)))
     body = f'<div class="wide"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
     return f"<section><h2>{both('report.rows')}</h2><p>{about}</p>{body}</section>"
@@ -66,13 +66,13 @@ def _row(row: Mapping[str, Any], cards: str) -> str:
     )
 
 
-def _card(answer: Mapping[str, Any], arm: Mapping[str, Any], metric: str) -> str:
+def _card(answer: Mapping[str, Any], arm: Mapping[str, Any], metric: str, called: Mapping[str, Said]) -> str:
     score, reasoning = answer["scores"].get(metric), answer.get("reasoning")
     thought = f'<details><summary>{both("report.reasoning")}</summary><p class="said">'
     thought = f"{thought}{html.escape(reasoning)}</p></details>" if reasoning else ""
     figure = "" if score is None else f" {score:.3f}"
     return (
-        f'<div class="card" style="--arm: {shade(arm)}">{chip(arm)}{figure}'
+        f'<div class="card" style="--arm: {shade(arm)}">{chip(arm, called)}{figure}'
         f'<p class="said">{html.escape(answer["text"]) or "…"}</p>{thought}</div>'
     )
 

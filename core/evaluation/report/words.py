@@ -2,15 +2,18 @@
 
 import html
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from core.errors import fill
+from core.evaluation import grid
 from core.palette import ARMS
 from core.settings import ROOT
 
 LANGUAGES = ("zh", "en")
+Said = Mapping[str, str]
+"""The same in every language."""
 
 
 @lru_cache(maxsize=2)
@@ -31,14 +34,35 @@ def label(language: str, metric: str) -> str:
     return text(language, f"metrics.{metric}.label")
 
 
+def said(key: str) -> Said:
+    """:func:`text` by language."""
+    return {language: text(language, key) for language in LANGUAGES}
+
+
+def names(arms: Sequence[Mapping[str, Any]]) -> dict[str, Said]:
+    """What each arm is called, by its name (:func:`core.evaluation.grid.labels`)."""
+    called = {language: labels(language, arms) for language in LANGUAGES}
+    return {name: {language: called[language][name] for language in LANGUAGES} for name in called[LANGUAGES[0]]}
+
+
+def labels(language: str, arms: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The same in one language."""
+    return grid.labels(arms, lambda cell: text(language, f"arms.{cell}"))
+
+
 def bilingual(words: Callable[[str], str]) -> str:
     """Words by language as escaped HTML, of which the page shows one."""
     return "".join(f'<span class="{one}">{html.escape(words(one))}</span>' for one in LANGUAGES)
 
 
 def both(key: str, **values: Any) -> str:
-    """:func:`text` in both languages."""
-    return bilingual(lambda language: text(language, key, **values))
+    """:func:`text` in both languages; a value may be :data:`Said` by language itself."""
+
+    def words(language: str) -> str:
+        chosen = {name: value[language] if isinstance(value, Mapping) else value for name, value in values.items()}
+        return text(language, key, **chosen)
+
+    return bilingual(words)
 
 
 def section(heading: str, *parts: str) -> str:
@@ -69,10 +93,12 @@ def shade(arm: Mapping[str, Any]) -> str:
     return f"light-dark({', '.join(_pair(arm))})"
 
 
-def chip(arm: Mapping[str, Any]) -> str:
-    """An arm's name in its colour."""
-    return f'<span class="arm" style="--arm: {shade(arm)}">{html.escape(arm["name"])}</span>'
+def chip(arm: Mapping[str, Any], called: Mapping[str, Said]) -> str:
+    """What an arm is called (:func:`names`) in its colour; the name that figures and files know it by stands behind."""
+    title = html.escape(arm["name"])
+    words = bilingual(called[arm["name"]].__getitem__)
+    return f'<span class="arm" title="{title}" style="--arm: {shade(arm)}">{words}</span>'
 
 
 def _pair(arm: Mapping[str, Any]) -> tuple[str, str]:
-    return ARMS[("tuned" if arm["adapter"] else "base") + ("_rag" if arm["rag"] else "")]
+    return ARMS[grid.cell(arm)]

@@ -45,7 +45,7 @@ def question(text: str) -> None:
 
 def labels(arms: Sequence[Mapping[str, Any]]) -> list[str]:
     """What each arm is called: its cell, its adapter where there are several, its strategy where that is not plain."""
-    cells, ways = {bench.cell(arm) for arm in arms}, dict.fromkeys(map(_strategy, arms))
+    cells, ways = {grid.cell(arm) for arm in arms}, dict.fromkeys(map(_strategy, arms))
     if len(cells) == 1 and len(ways) == len(arms) > 1:
         return list(ways)
     called = bench.labels(arms)
@@ -74,7 +74,7 @@ def columns(arms: Sequence[Mapping[str, Any]], key: str) -> list[Any]:
         cells = st.columns(abreast)
         for place, cell in zip(range(first, min(first + abreast, len(arms))), cells, strict=False):
             arm = arms[place]
-            colour, pattern = bench.cell(arm), PATTERNS[ways.index(_strategy(arm)) % len(PATTERNS)]
+            colour, pattern = grid.cell(arm), PATTERNS[ways.index(_strategy(arm)) % len(PATTERNS)]
             with cell:
                 made.append(st.container(border=True, key=f"arm-{colour}-{pattern}-{key}-{place}"))
             with made[-1]:

@@ -58,7 +58,7 @@ def answers(experiment: Mapping[str, Any], place: int, metric: str, names: Seque
     together = "-".join(map(str, places.values()))  # a gallery may show an arm's answer twice, beside another arm's
     for first in range(0, len(there), _ABREAST):
         for name, column in zip(there[first : first + _ABREAST], st.columns(_ABREAST), strict=False):
-            cell = bench.cell(arms[name])
+            cell = grid.cell(arms[name])
             with column, st.container(border=True, key=f"arm-{cell}-{place}-{together}-{places[name]}"):
                 score = rows.score(row, name, metric)
                 components.chip(cell, f"{labels[name]} · {t(f'metrics.{metric}.label')} {figure(metric, score)}")

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.charts import comparison_charts
-from core.evaluation import grid, scoring
+from core.evaluation import grid, results, scoring
 from core.evaluation.statistics import TOO_FEW
 from core.ui import bench, components, theme
 from core.ui.compare import plots_view, trust_view, wording
@@ -32,8 +32,8 @@ def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
         experiment: of :func:`core.evaluation.experiments.show`; shared by all visits, to be read only.
         report: of :func:`core.evaluation.results.results`; read only too.
     """
-    _warnings(report)
-    named = {**report, **wording.named(report)}
+    named = results.named(report, bench.labels(report["arms"]))
+    _warnings(named)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         metric = _metric(report)
         bars = _bars_shown(report)
@@ -42,7 +42,7 @@ def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
     _bars(named, bars)
     _forest(named, metric)
     plots_view.show(experiment, named, metric)
-    trust_view.show(report, metric)
+    trust_view.show(named, metric)
     _figures(named)
 
 
@@ -109,7 +109,7 @@ def _words(report: Mapping[str, Any], metric: str) -> None:
         elif one := told.get(arm["name"]):
             parts.append(wording.contrast(one))
         cells = "".join(f"<span>{html.escape(part)}</span>" for part in parts)
-        lines.append(f'<div><span class="chip {bench.cell(arm)}">{html.escape(arm["name"])}</span>{cells}</div>')
+        lines.append(f'<div><span class="chip {grid.cell(arm)}">{html.escape(arm["name"])}</span>{cells}</div>')
     st.html(f'<div class="findings">{"".join(lines)}</div>')
     if told and all(one["verdict"] == TOO_FEW for one in told.values()):
         st.info(t("metrics.verdicts.too_few", n=max(one["n"] for one in told.values())), icon=":material/info:")

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from core.charts import comparison_charts
-from core.evaluation import rows, scoring
+from core.evaluation import grid, rows, scoring
 from core.ui import bench, components, theme
 from core.ui.compare import case_view
 from core.ui.i18n import language, t
@@ -18,7 +18,7 @@ def show(experiment: dict[str, Any], report: dict[str, Any], metric: str) -> Non
 
     Args:
         experiment: of :func:`core.evaluation.experiments.show`; read only.
-        report: of :func:`core.evaluation.results.results`, arms named as on screen (:func:`wording.named`).
+        report: of :func:`core.evaluation.results.named`, its arms as they are called on screen.
     """
     if len(report["arms"]) > 1:
         _rows(experiment, report, metric)
@@ -117,7 +117,7 @@ def _confusion(report: Mapping[str, Any]) -> None:
         persist_state="page",
     )  # fmt: skip
     found = report["confusion"][arm]
-    [cell] = [bench.cell(one) for one in report["arms"] if one["name"] == arm]
+    [cell] = [grid.cell(one) for one in report["arms"] if one["name"] == arm]
     total = sum(map(sum, found["counts"]))
     right = sum(row[place] for place, row in enumerate(found["counts"]))
     labels = {key: t(f"comparison.confusion.{key}") for key in ("right", "answered")}

@@ -7,7 +7,6 @@ import pandas as pd
 import streamlit as st
 
 from core.evaluation.forgetting import METRICS
-from core.ui import bench
 from core.ui.compare import wording
 from core.ui.components import plain
 from core.ui.i18n import t
@@ -17,7 +16,7 @@ def show(report: Mapping[str, Any], metric: str) -> None:
     """What of it was asked for.
 
     Args:
-        report: of :func:`core.evaluation.results.results`.
+        report: of :func:`core.evaluation.results.named`, its arms as they are called on screen.
     """
     if report["stability"]:
         _stability(report, metric)
@@ -27,7 +26,7 @@ def show(report: Mapping[str, Any], metric: str) -> None:
 
 def _stability(report: Mapping[str, Any], metric: str) -> None:
     """What each seed alone would have said of the metric."""
-    found, called = report["stability"], bench.labels(report["arms"])
+    found = report["stability"]
     st.subheader(t("report.stability"))
     seeds = ", ".join(map(str, found["seeds"]))
     st.caption(t("report.stability_help", temperature=found["temperature"], seeds=seeds))
@@ -36,9 +35,7 @@ def _stability(report: Mapping[str, Any], metric: str) -> None:
         if of := arm["metrics"].get(metric):
             told = [wording.figure(metric, value) for value in (*of["means"], of["sd"])]
             heads = [*(f"{t(f'metrics.{metric}.label')} · {seed}" for seed in found["seeds"]), t("report.stability_sd")]
-            lines[called[name]] = dict(zip(heads, told, strict=True)) | {
-                t("report.stability_same"): f"{arm['same']:.0%}"
-            }
+            lines[name] = dict(zip(heads, told, strict=True)) | {t("report.stability_same"): f"{arm['same']:.0%}"}
     st.dataframe(pd.DataFrame.from_dict(lines, "index"))
 
 

@@ -5,27 +5,11 @@ from typing import Any
 
 from core.evaluation import scoring
 from core.evaluation.statistics import HIGHER, LOWER, TOO_FEW, UNCLEAR
-from core.ui import bench
 from core.ui.components import plain
 from core.ui.i18n import t
 
 _UNITS = {"tokens": " tokens", "seconds": " s", "tokens/s": " tokens/s"}
 _SHAPES = {"tokens": ".0f", "seconds": ".2f", "tokens/s": ".1f"}
-
-
-def named(report: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of the results that name arms ("arms", "contrasts", "interactions", "confusion"), with what the arms
-    are called on screen in place of their names; each arm keeps its name as "key"."""
-    called = bench.labels(report["arms"])
-    return {
-        "arms": [{**arm, "key": arm["name"], "name": called[arm["name"]]} for arm in report["arms"]],
-        "contrasts": [
-            {**one, "keys": (one["a"], one["b"]), "a": called[one["a"]], "b": called[one["b"]]}
-            for one in report["contrasts"]
-        ],
-        "interactions": [{**one, "cells": [called[name] for name in one["cells"]]} for one in report["interactions"]],
-        "confusion": {called[name]: found for name, found in report["confusion"].items()},
-    }
 
 
 def figure(metric: str, value: float, sign: bool = False) -> str:
@@ -106,14 +90,13 @@ def line(found: Mapping[str, Any]) -> dict[str, str]:
 
 
 def doubts(report: Mapping[str, Any]) -> list[str]:
-    """What speaks against trusting the figures, a sentence each."""
+    """What speaks against trusting the figures, a sentence each; arms are named as on screen."""
     found = []
     if met := report["overlap"]:
         rows = ", ".join(dict.fromkeys(str(one["row"] + 1) for one in met))
         found.append(t("comparison.overlap", rows=rows))
-    called = bench.labels(report["arms"])
-    for name, rows in report.get("too_long", {}).items():
-        found.append(t("comparison.too_long", arm=plain(called[name]), count=len(rows)))
+    for name, rows in report["too_long"].items():
+        found.append(t("comparison.too_long", arm=plain(name), count=len(rows)))
     return found
 
 
