@@ -36,6 +36,7 @@ def compare(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of few-shot examples, resampling and drawn answers.")] = 0,
     temperature: Annotated[float, typer.Option(min=0, max=2, help="0: greedy; above, answers are drawn.")] = 0.0,
+    top_p: Annotated[float, typer.Option(min=0.01, max=1, help="Of drawn answers: share of the mass.")] = 0.9,
     repeats: Annotated[int, typer.Option(min=1, max=20, help="Drawn answers of each row and arm.")] = 3,
     forgetting: Annotated[bool, typer.Option(help="Also ask adapters and base model general questions.")] = False,
     resume: Annotated[str, typer.Option(help="Go on with this experiment instead of starting one.")] = "",
@@ -58,7 +59,7 @@ def compare(
             raise UserError("--rag {rag} is not known.", "Use off, on, or off,on.", rag=rag)
         uses = [_SWITCHES[word] for word in rag.split(",")]
         how: dict[str, Any] = {"limit": limit, "top_k": top_k, "model": model, "seed": seed}
-        how |= {"temperature": temperature, "repeats": repeats, "forgetting": forgetting}
+        how |= {"temperature": temperature, "top_p": top_p, "repeats": repeats, "forgetting": forgetting}
         how |= {"tokenizer": tokens} if tokens else {}
         plan = Plan(dataset, models.split(","), kb, uses, strategy.split(","), **how)
         experiment_id = experiments.start(plan, count)

@@ -19,6 +19,7 @@ from core.evaluation.lengths import Lengths
 from core.evaluation.metrics import class_names, expected
 from core.evaluation.metrics.tokens import CHARACTER
 from core.generation import prompts, strategies, templates
+from core.generation.engine import Options
 from core.generation.strategies import Example
 from core.generation.templates import FEW_SHOT, SIMILAR, ZERO_SHOT, Template
 from core.models import adapters, cards, store
@@ -49,6 +50,7 @@ class Plan:
         tokenizer: of ROUGE and token F1.
         seed: of the few-shot examples, of the resampling, and the first one of sampled answers.
         temperature: 0: greedy answers, which repeat exactly; above it they are drawn.
+        top_p: share of the probability mass that drawn tokens come from.
         repeats: drawn answers of each row, with as many seeds; greedy there is one.
         forgetting: whether each adapter and the base model are also asked general questions
             (:mod:`core.evaluation.forgetting`).
@@ -65,6 +67,7 @@ class Plan:
     tokenizer: str = CHARACTER
     seed: int = 0
     temperature: float = 0.0
+    top_p: float = Options.top_p
     repeats: int = 3
     forgetting: bool = False
 
@@ -107,6 +110,7 @@ def freeze(plan: Plan, progress: Progress | None = None) -> dict[str, Any]:
         "top_k": plan.top_k,
         "seed": plan.seed,
         "temperature": plan.temperature,
+        "top_p": plan.top_p,
         "repeats": plan.repeats,
         "forgetting": plan.forgetting,
         "tokenizer": plan.tokenizer,

@@ -138,6 +138,7 @@ def command(experiment: Mapping[str, Any]) -> str:
         "tokenizer": experiment.get("tokenizer", "").removesuffix("acter"),  # the command line says char
         "seed": str(experiment.get("seed") or ""),
         "temperature": str(experiment.get("temperature") or ""),
+        "top-p": str(experiment.get("top_p", "")) if experiment.get("temperature") else "",
         "repeats": str(experiment["repeats"]) if experiment.get("temperature") else "",
         "model": experiment.get("model", ""),
     }

@@ -8,6 +8,7 @@ from core.evaluation import scoring
 from core.evaluation.metrics import Metric
 from core.evaluation.metrics.registry import Parts
 from core.evaluation.statistics import table
+from core.generation.engine import Options
 
 
 def seeds(experiment: Mapping[str, Any]) -> list[int]:
@@ -50,9 +51,9 @@ def results(
         measured: arm → per row and seed, what the answer adds to each metric's sums.
 
     Returns:
-        {"temperature", "seeds", "arms": {arm: {"same": share of the rows whose answer is the same with every seed,
-        "metrics": {metric: {"means": figure of each seed, "sd": their standard deviation}}}}}; a metric that some seed
-        has no value of is left out.
+        {"temperature", "top_p", "seeds", "arms": {arm: {"same": share of the rows whose answer is the same with every
+        seed, "metrics": {metric: {"means": figure of each seed, "sd": their standard deviation}}}}}; a metric that some
+        seed has no value of is left out.
     """
     chosen = seeds(experiment)
     if len(chosen) < 2 or not rows:
@@ -67,4 +68,11 @@ def results(
                 means = [float(metric.aggregate(table(values).sum(0), len(values))) for values in by_seed]
                 figures[name] = {"means": means, "sd": statistics.stdev(means)}
         arms[arm] = {"same": sum(len(one) == 1 for one in texts) / len(rows), "metrics": figures}
-    return {"temperature": experiment["temperature"], "seeds": chosen, "arms": arms}
+    how = {part: experiment[part] for part in ("temperature", "top_p") if part in experiment}
+    return {**how, "seeds": chosen, "arms": arms}
+
+
+def drawn(found: Mapping[str, Any]) -> dict[str, Any]:
+    """How answers were drawn, for a sentence about :func:`results`: "temperature", "top_p" and "seeds"."""
+    top_p = found.get("top_p", Options.top_p)  # the first versions had no other
+    return {"temperature": found["temperature"], "top_p": top_p, "seeds": ", ".join(map(str, found["seeds"]))}

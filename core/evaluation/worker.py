@@ -196,7 +196,8 @@ def _finish(folder: Path, generation: Generation) -> list[Answer]:
 def _options(inputs: dict[str, Any], place: int, ask: Ask) -> Options:
     """How a batch is written. What is drawn depends on all of its rows, so each batch has a seed of its own."""
     seed = zlib.crc32(f"{ask.seed}/{place}".encode())
-    return Options(max_new_tokens=ask.tokens, temperature=inputs.get("temperature", 0.0), seed=seed)
+    how = {name: inputs[name] for name in ("temperature", "top_p") if name in inputs}  # else of an earlier version
+    return Options(max_new_tokens=ask.tokens, seed=seed, **how)
 
 
 def request(ask: Ask) -> Request:

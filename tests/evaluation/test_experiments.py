@@ -257,6 +257,9 @@ def test_answers_are_drawn_with_several_seeds_and_a_resumed_comparison_draws_the
     files.write_json(folder / "state.json", {**files.read_json(folder / "state.json"), "status": jobs.STOPPED})
     experiments.resume(found)
     assert said(files.read_jsonl(folder / "answers.jsonl")) == said(lines)
+    likeliest = experiments.start(Plan(str(dataset(tmp_path)), limit=1, temperature=1.5, top_p=0.01, repeats=2))
+    [row] = experiments.show(likeliest)["answers"]
+    assert len({one["text"] for one in row["answers"]["base"]["repeats"]}) == 1, "drawn from one token alone"
 
 
 def test_the_summary_is_without_rows_and_the_list_newest_first(finished: dict[str, Any]) -> None:

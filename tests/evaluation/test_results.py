@@ -109,7 +109,13 @@ def test_classes_have_their_table() -> None:
 def test_with_several_seeds_a_row_counts_once_by_its_mean() -> None:
     """Three draws of two rows: 1, 0, 0 and 1, 1, 0 exactly met."""
     arms = square()[:2]
-    one = {**made(arms, {"base": set(), "base+kb": {0, 1}}, 2), "temperature": 0.8, "repeats": 3, "seed": 5}
+    one = {
+        **made(arms, {"base": set(), "base+kb": {0, 1}}, 2),
+        "temperature": 0.8,
+        "top_p": 0.7,
+        "repeats": 3,
+        "seed": 5,
+    }
     for asked, said in zip(one["answers"], ([True, False, False], [True, True, False]), strict=True):
         drawn = [answer(asked, asked["reference"] if right else f"no {n}", arms[0]) for n, right in enumerate(said)]
         asked["answers"]["base"] = stability.together(drawn)
@@ -124,7 +130,7 @@ def test_with_several_seeds_a_row_counts_once_by_its_mean() -> None:
     assert (base["mean"], base["n"], with_kb["mean"]) == (pytest.approx(0.5), 2, 1.0)
     [contrast] = [one for one in found["contrasts"] if one["metric"] == "exact"]
     assert (contrast["delta"], contrast["n"], contrast["helped"]) == (pytest.approx(0.5), 2, 2)
-    assert "--temperature 0.8 --repeats 3" in found["command"]
+    assert "--temperature 0.8 --top-p 0.7 --repeats 3" in found["command"]
 
 
 def test_the_command_repeats_it(report: dict[str, Any]) -> None:

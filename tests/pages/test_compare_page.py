@@ -70,12 +70,14 @@ def test_the_form_says_a_whole_plan_and_how_much_it_asks(
     app.number_input(key="compare_seed").set_value(7).run()
     widgets(app)["compare_rag"].set_value([True, False]).run()
     app.toggle(key="compare_forgetting").set_value(True)
+    assert app.number_input(key="compare_top_p").value == 0.9 and app.number_input(key="compare_top_p").disabled
     app.number_input(key="compare_temperature").set_value(0.5).run()
+    app.number_input(key="compare_top_p").set_value(0.6).run()
     app.number_input(key="compare_repeats").set_value(2).run()
     assert "12 arms × 30 rows × 2 seeds = 720 answers" in " ".join(element.value for element in app.markdown)
     app.button(key="compare_start").click().run()
     models, strategies = ["base", B, A], ["zero-shot", "cot"]
-    how = {"temperature": 0.5, "repeats": 2, "forgetting": True}
+    how = {"temperature": 0.5, "top_p": 0.6, "repeats": 2, "forgetting": True}
     assert started == [
         Plan("rag-qa-en", models, "llama2", [False, True], strategies, 30, 3, "tiny", "english", 7, **how)
     ]
@@ -203,10 +205,12 @@ def test_what_the_figures_are_worth_is_told_where_it_was_asked_for() -> None:
         "answers": answers,
     }
     spread = {"same": 0.5, "metrics": {"rougeL": {"means": [0.41, 0.43], "sd": 0.0141}}}
-    report["stability"] = {"temperature": 0.7, "seeds": [0, 1], "arms": {arm["name"]: spread for arm in report["arms"]}}
+    report["stability"] = {"temperature": 0.7, "top_p": 0.8, "seeds": [0, 1]}
+    report["stability"]["arms"] = {arm["name"]: spread for arm in report["arms"]}
     files.write_json(folder / KEPT, report)
     app = opened("comparison")
     text = said(app).replace("\\", "")
+    assert "temperature 0.7 and top-p 0.8" in text
     assert "run-a is more surprised" in text and "higher (worse): +1.500 [+1.000, +2.000], p = 0.001" in text
     tables = [table.value for table in app.dataframe]
     [draws] = [table for table in tables if "50%" in table.to_string()]

@@ -6,6 +6,7 @@ from typing import Any
 
 from core.evaluation.forgetting import METRICS
 from core.evaluation.report.words import bilingual, both, figure, label, names, section, table
+from core.evaluation.stability import drawn
 
 
 def forgetting(results: Mapping[str, Any]) -> str:
@@ -69,8 +70,9 @@ def stability(results: Mapping[str, Any]) -> str:
         lines.append(f"<th>{title}</th>{''.join(means)}<td>{spread}</td><td>{arm['same']:.0%}</td>")
     head = "".join(f"<th>{_label(metric)} · {seed}</th>" for seed in found["seeds"])
     head = f"<th></th>{head}<th>{both('report.stability_sd')}</th><th>{both('report.stability_same')}</th>"
-    about = {"temperature": found["temperature"], "seeds": ", ".join(map(str, found["seeds"]))}
-    return section(both("report.stability"), f"<p>{both('report.stability_help', **about)}</p>", table(head, lines))
+    return section(
+        both("report.stability"), f"<p>{both('report.stability_help', **drawn(found))}</p>", table(head, lines)
+    )
 
 
 def too_long(results: Mapping[str, Any]) -> list[str]:

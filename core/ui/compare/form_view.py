@@ -153,10 +153,11 @@ def _details() -> None:
     _select(left, "tokenizer", {name: t(f"metrics.tokenizers.{name}") for name in TOKENIZERS})
     middle.number_input(_label("top_k"), 0, 8, **_how("top_k"))
     right.number_input(_label("seed"), 0, 9999, **_how("seed"))
-    left, middle, right = st.columns(3, vertical_alignment="bottom")
+    left, middle, right = st.columns(3)
     drawn = left.number_input(_label("temperature"), 0.0, 2.0, step=0.1, format="%.1f", **_how("temperature"))
-    middle.number_input(_label("repeats"), 1, 20, disabled=not drawn, **_how("repeats"))
-    right.toggle(_label("forgetting"), **_how("forgetting"))
+    middle.number_input(_label("top_p"), 0.01, 1.0, step=0.05, format="%.2f", disabled=not drawn, **_how("top_p"))
+    right.number_input(_label("repeats"), 1, 20, disabled=not drawn, **_how("repeats"))
+    st.toggle(_label("forgetting"), **_how("forgetting"))
 
 
 def _plan(said: Mapping[str, Any]) -> Plan:

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from core.evaluation.forgetting import METRICS
+from core.evaluation.stability import drawn
 from core.ui.compare import wording
 from core.ui.components import plain
 from core.ui.i18n import t
@@ -28,8 +29,7 @@ def _stability(report: Mapping[str, Any], metric: str) -> None:
     """What each seed alone would have said of the metric."""
     found = report["stability"]
     st.subheader(t("report.stability"))
-    seeds = ", ".join(map(str, found["seeds"]))
-    st.caption(t("report.stability_help", temperature=found["temperature"], seeds=seeds))
+    st.caption(t("report.stability_help", **drawn(found)))
     lines = {}
     for name, arm in found["arms"].items():
         if of := arm["metrics"].get(metric):
