@@ -178,11 +178,14 @@ def _dtype(card: ModelCard, where: str) -> Any:
 
 def _model(auto: Any, folder: Path, card: ModelCard, bits: int = 0, **more: Any) -> Any:
     """Weights are mapped from the file and go to their device one by one: no second copy in main memory."""
+    from core.yuan2.linear import stream_linears
+
     _register(card)
     # A quantised model is trained, not talked to: what its passes take is asked for by the worker itself.
     where = memory.place(card, context=0 if bits else memory.CONTEXT, bits=bits)
     dtype = _dtype(card, placement.device())
     model = auto.from_pretrained(folder, dtype=dtype, device_map=where, use_safetensors=True, **_LOCAL, **more)
+    stream_linears(model)
     return model.eval()
 
 

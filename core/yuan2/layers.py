@@ -8,42 +8,7 @@ from transformers import Cache
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS, dynamic_rope_update
 
 from core.yuan2.configuration import YuanConfig
-
-ONEDNN = torch.backends.mkldnn.is_available()
-
-
-FEW = range(4, 65)
-
-
-def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """(…, in) → (…, out), at full memory speed on a CPU also for a handful of rows.
-
-    From four float32 rows on, the product behind ``nn.functional.linear`` repacks the weights and reads them at a
-    third of the speed it has for one row; oneDNN's does not. So a batch answers in little more time than one row.
-    """
-    few = x.device.type == "cpu" and x.numel() // x.shape[-1] in FEW
-    few = few and x.dtype == weight.dtype == torch.float32 and ONEDNN and not torch.is_grad_enabled()
-    # A compiler chooses for itself and cannot lower this one; autocast would be passed by.
-    if few and not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu"):
-        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-    return nn.functional.linear(x, weight, bias)
-
-
-class StreamedLinear(nn.Linear):
-    """A linear layer that computes with :func:`linear`."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return linear(x, self.weight, self.bias)
-
-
-def stream_linears(model: nn.Module) -> None:
-    """Make the plain linear layers of a loaded model :class:`StreamedLinear`, weights untouched.
-
-    Only then: while a model is loaded, quantization takes nothing but plain ones for its own.
-    """
-    for module in model.modules():
-        if type(module) is nn.Linear:
-            module.__class__ = StreamedLinear
+from core.yuan2.linear import linear
 
 
 class YuanRMSNorm(nn.Module):

@@ -17,7 +17,8 @@ from transformers.utils.output_capturing import capture_outputs
 
 from core.yuan2 import documents
 from core.yuan2.configuration import YuanConfig
-from core.yuan2.layers import LocalizedFiltering, YuanRMSNorm, YuanRotaryEmbedding, rotate, stream_linears
+from core.yuan2.layers import LocalizedFiltering, YuanRMSNorm, YuanRotaryEmbedding, rotate
+from core.yuan2.linear import stream_linears
 
 
 def eager_attention_forward(

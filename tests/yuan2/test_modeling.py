@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from core.yuan2 import YuanConfig, YuanForCausalLM, YuanForSequenceClassification, YuanModel
-from core.yuan2.layers import StreamedLinear
+from core.yuan2.linear import StreamedLinear
 from tests.helpers import naive_yuan, yuan
 
 Oracle = Callable[..., torch.Tensor]
