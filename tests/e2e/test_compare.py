@@ -25,6 +25,14 @@ def test_a_point_opens_its_row_and_the_overview_fits_a_phone(server: Server, vis
     page.locator('[class*="st-key-arm-tuned_rag-"] .source').wait_for()
     shoot(page, "compare-point")
 
+    page.goto(f"{server.url}/compare?tab=rows&row=1")  # the last one: it stands first, and stays there under clicks
+    page.get_by_text("Row 1, which was asked for, stands first.").wait_for()
+    table = page.locator('[data-testid="stDataFrame"] canvas').first.bounding_box()
+    for line, number in ((3, 3), (1, 1)):
+        page.mouse.click(table["x"] + 20, table["y"] + 36 * line + 18)
+        page.get_by_role("heading", name=f"Row {number}", exact=True).wait_for()
+        page.wait_for_url(f"**row={number}")
+
     phone = visit("compare", phone=True, theme="dark", locale="zh-CN")
     phone.locator(".js-plotly-plot").nth(3).wait_for()
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390

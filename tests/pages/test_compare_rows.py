@@ -102,6 +102,16 @@ def test_a_row_opens_by_its_address_with_all_that_was_read_and_nothing_live(fold
     assert opened(folder, "rows_view", row="999").subheader[0].value == "Row 2", "no such row: the first shown"
 
 
+def test_a_row_out_of_sight_that_the_address_names_stands_first_until_there_is_another_table(folder: Path) -> None:
+    app, key = opened(folder, "rows_view", row="1"), folder.name  # the one that was hurt, so the last
+    assert numbers(app)[:3] == [1, 2, 3] and len(numbers(app)) == 24
+    assert "Row 1, which was asked for, stands first." in app.caption[0].value
+    app.query_params["row"] = "20"
+    app.selectbox(key=f"rows_metric_{key}").set_value("exact").run()
+    assert numbers(app)[:3] == [20, 2, 3] and app.subheader[0].value == "Row 20"
+    assert numbers(opened(folder, "rows_view", row="5"))[:3] == [2, 3, 4], "this one is in sight"
+
+
 def test_galleries_show_the_rows_that_one_thing_moved_a_few_at_a_time(folder: Path) -> None:
     app = opened(folder, "gallery_view")
     kind, metric = f"gallery_kind_{folder.name}", f"gallery_metric_{folder.name}"

@@ -13,6 +13,8 @@ from core.ui.i18n import t
 
 SIGNS = {rows.HELPED: "▲", rows.HURT: "▼", rows.UNCHANGED: "=", rows.UNKNOWN: ""}
 ALL = ""
+IN_SIGHT = 8  # rows of the table; it cannot be told to scroll
+LINE = 36  # pixels
 
 
 @st.fragment
@@ -37,6 +39,7 @@ def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
 def open_row(experiment_id: str, number: int) -> None:
     """Go to a row, counted from 1, among all rows: what was looked for before might not show it."""
     st.session_state[f"rows_effect_{experiment_id}"], st.session_state[f"rows_words_{experiment_id}"] = ALL, ""
+    st.session_state.pop("rows_lead", None)
     st.query_params.update(tab="rows", row=str(number))
     st.rerun(scope="app")
 
@@ -99,28 +102,43 @@ def _filter(key: str, counted: dict[str, int]) -> tuple[str, str]:
 def _table(experiment: dict[str, Any], shown: pd.DataFrame, metric: str, pair: tuple[str, str], how: str) -> int:
     """The table; returns the number of the chosen row, which the address keeps."""
     asked = st.query_params.get("row", "")
+    # A selection is a place in what is shown: with other rows it is another table.
+    version = zlib.crc32("\n".join([metric, *pair, how, experiment["id"]]).encode())
+    lead = _lead(version, list(shown["row"]), asked)
+    shown = pd.concat([shown[shown["row"] == lead], shown[shown["row"] != lead]], ignore_index=True)
     numbers = list(shown["row"])
     place = numbers.index(int(asked)) if asked.isdigit() and int(asked) in numbers else 0
     labels = bench.labels(experiment["arms"])
-    st.caption(t("rows.help", n=len(shown), metric=t(f"metrics.{metric}.label")))
-    # A selection is a place in what is shown: with other rows it is another table.
-    version = zlib.crc32("\n".join([metric, *pair, how, experiment["id"]]).encode())
+    told = [t("rows.help", n=len(shown), metric=t(f"metrics.{metric}.label"))]
+    st.caption(" ".join([*told, *([t("rows.lead", row=lead)] if lead else [])]))
     event = st.dataframe(
         shown.assign(effect=[f"{SIGNS[name]} {t(f'rows.{name}')}" if name else "–" for name in shown["effect"]]),
         hide_index=True,
-        height=min(36 * (len(shown) + 1), 336),
+        height=min(LINE * (len(shown) + 1), LINE * (IN_SIGHT + 1) + LINE // 3),
         column_order=["row", "input", "effect", "delta", *dict.fromkeys([*pair, *labels]), "reference"],
         column_config=_columns(labels, pair),
         on_select="rerun",
         selection_mode="single-row-required",
         selection_default={"selection": {"rows": [place]}},
-        key=f"rows_table_{version}",
+        key=f"rows_table_{version}_{lead}",
     )
     chosen = event.selection.rows
     number = numbers[chosen[0]] if chosen and chosen[0] < len(numbers) else numbers[place]
     if str(number) != asked:
         st.query_params["row"] = str(number)
     return number
+
+
+def _lead(version: int, numbers: list[int], asked: str) -> int:
+    """The row that stands first since it was asked for and would be out of sight; 0: none.
+
+    Settled when a table is new, so that nothing moves under a click.
+    """
+    kept, lead = st.session_state.get("rows_lead", (0, 0))
+    if kept != version:
+        lead = int(asked) if asked.isdigit() and int(asked) in numbers[IN_SIGHT:] else 0
+        st.session_state["rows_lead"] = version, lead
+    return lead
 
 
 def _columns(labels: dict[str, str], pair: tuple[str, str]) -> dict[str, Any]:
