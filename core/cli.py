@@ -127,9 +127,10 @@ def ask(
         write = asking.writer(engine, card.name) if rewrite or multi_query > 1 else None
         search = retrieval.Settings(rewrite=rewrite, queries=multi_query)
         found = retrieval.retrieve(kb, question, top_k or card.passages, search, count, write=write)
-        room = asking.room(card.name, how.prompt(question), (), options.max_new_tokens)
+        room = asking.room(card.name, how.bare(question), (), options.max_new_tokens)
         read = context.build(kb, found.passages, context.Room(*room) if room else None)
         passages, queries = [passage.as_dict() for passage in read], found.queries
+    arms = asking.fitting(card.name, question, arms, passages, options.max_new_tokens)
     answers = asking.submit(engine, card.name, question, arms, passages, options=options).result()
     records = [asking.record(card.name, arm, a, passages) for arm, a in zip(arms, answers, strict=True)]
 
@@ -140,6 +141,9 @@ def ask(
             parts.append(f"— {model_name}, {'with ' + kb if record['rag'] else 'without knowledge base'}")
             if record["rag"] and not passages:
                 parts.append(f"(Nothing in {kb} is near enough to this question: answered without passages.)")
+            if record["left_out"]:
+                of = record["examples"] + record["left_out"]
+                parts.append(f"({record['examples']} of {of} examples had room.)")
             if record["reasoning"]:
                 parts.append(f"(Reasoning: {' '.join(record['reasoning'].split())})")
             parts.append(record["text"])

@@ -18,10 +18,10 @@ from core.evaluation.grid import Arm, condition
 from core.evaluation.lengths import Lengths
 from core.evaluation.metrics import class_names, expected
 from core.evaluation.metrics.tokens import CHARACTER
-from core.generation import prompts, strategies, templates
+from core.generation import prompts, templates
 from core.generation.engine import Options
-from core.generation.strategies import Example
-from core.generation.templates import FEW_SHOT, SIMILAR, ZERO_SHOT, Template
+from core.generation.strategies import Example, Strategy
+from core.generation.templates import FEW_SHOT, ZERO_SHOT, Template
 from core.models import adapters, cards, store
 from core.models.cards import ModelCard
 from core.rag import context, knowledge, retrieval
@@ -187,21 +187,22 @@ def _render(
         read = prompts.reading(question, row.get("passages", []), card.source_tags)
         row["examples"], row["prompts"] = {}, {}
         for name, template in chosen.items():
-            shown = shots.choose(template, question, pool, seed)
-            passages = {key: read if arm["rag"] else () for key, arm in conditions.items() if arm["strategy"] == name}
-            made = _prompts(template, question, passages, shown)
-            while shown and fit and not all(fit.fits(text, template.kind) for text in made.values()):
-                shown = shown[1:] if template.pick == SIMILAR else shown[:-1]  # the most similar ones stand last
-                made = _prompts(template, question, passages, shown)
-            row["prompts"] |= made
+            uses = {key: read if arm["rag"] else () for key, arm in conditions.items() if arm["strategy"] == name}
+            shown = Strategy(template, tuple(shots.choose(template, question, pool, seed)))
+            made = _fitting(shown, question, uses, fit)
+            row["prompts"] |= {key: made.prompt(question, passages) for key, passages in uses.items()}
             if template.kind == FEW_SHOT:
-                row["examples"][name] = [asdict(example) for example in shown]
+                row["examples"][name] = [asdict(example) for example in made.examples]
 
 
-def _prompts(
-    template: Template, question: str, passages: Mapping[str, Sequence[str]], shown: Sequence[Example]
-) -> dict[str, str]:
-    return {key: strategies.prompt(template, question, read, shown) for key, read in passages.items()}
+def _fitting(how: Strategy, question: str, uses: Mapping[str, Sequence[str]], fit: Lengths | None) -> Strategy:
+    """The strategy with as many examples as all its prompts have room for."""
+
+    def fits(one: Strategy) -> bool:
+        asked = (one.prompt(question, passages) for passages in uses.values())
+        return fit is None or all(fit.fits(text, one.template.kind) for text in asked)
+
+    return how.within(fits)
 
 
 def _overlap(asked: Sequence[Row], models: Sequence[str], kb: str) -> tuple[list[dict[str, Any]], list[str]]:

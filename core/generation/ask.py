@@ -118,6 +118,33 @@ def submit(
     return engine.submit(model, requests, options)
 
 
+def fitting(
+    model: str, question: str, arms: Sequence[Arm], passages: Sequence[dict[str, Any]], max_new_tokens: int
+) -> list[Arm]:
+    """The arms with as many few-shot examples as the model has room for beside question, passages and answer.
+
+    Arms of one strategy keep the same examples, so that they differ in nothing else. While the model is not on disk,
+    and so its tokenizer not at hand, all examples stay.
+    """
+    card = cards.card(model)
+    if not store.is_ready(card) or not any(arm.strategy.examples for arm in arms):
+        return list(arms)
+    tokenizer, config = tokenizer_and_config(model, store.directory(card))
+    limit = prompts.longest_prompt(config, max_new_tokens)
+    read = prompts.reading(question, passages, card.source_tags)
+
+    def fitted(arm: Arm) -> Strategy:
+        uses = {other.rag for other in arms if other.strategy == arm.strategy}
+
+        def fits(how: Strategy) -> bool:
+            asked = (prompts.conversation(how.prompt(question, read if rag else ())) for rag in uses)
+            return all(len(prompts.encode(tokenizer, messages)) <= limit for messages in asked)
+
+        return arm.strategy.within(fits)
+
+    return [replace(arm, strategy=fitted(arm)) for arm in arms]
+
+
 def room(
     model: str, question: str, history: History, max_new_tokens: int
 ) -> tuple[int, Callable[[dict[str, Any]], int]] | None:
@@ -175,6 +202,8 @@ def record(model: str, arm: Arm, answer: Answer, passages: Sequence[dict[str, An
         "adapter": arm.given(passages).adapter or None,
         "strategy": template.name,
         "template": template.version,
+        "examples": len(arm.strategy.examples),
+        "left_out": arm.strategy.left_out,
         **asdict(answer),
         "text": said.answer,
         "reasoning": said.reasoning,

@@ -7,7 +7,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.duplicates import duplicates
 from core.generation.prompts import language, with_context
@@ -33,14 +33,34 @@ class Example:
 
 @dataclass(frozen=True)
 class Strategy:
-    """A template together with the examples it shows for one question, from a train split (:func:`choose`)."""
+    """A template together with the examples it shows for one question, from a train split (:func:`choose`).
+
+    ``left_out`` counts those that had no room (:meth:`within`).
+    """
 
     template: Template
     examples: tuple[Example, ...] = ()
+    left_out: int = 0
 
     def prompt(self, question: str, passages: Sequence[str] = ()) -> str:
         """What is asked, see :func:`prompt`."""
         return prompt(self.template, question, passages, self.examples)
+
+    def bare(self, question: str) -> str:
+        """What is asked but for its examples, which give way to passages."""
+        return prompt(self.template, question)
+
+    def within(self, fits: Callable[["Strategy"], bool]) -> "Strategy":
+        """With as many of its examples as fit: the least similar give way first, of fixed ones the last.
+
+        Args:
+            fits: whether what a strategy asks has room; where it never has, no example is left.
+        """
+        how = self
+        while how.examples and not fits(how):  # the most similar ones stand last
+            kept = how.examples[1:] if how.template.pick == SIMILAR else how.examples[:-1]
+            how = replace(how, examples=kept, left_out=how.left_out + 1)
+        return how
 
 
 def zero_shot() -> Strategy:

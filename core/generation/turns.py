@@ -56,6 +56,7 @@ class Turn:
 
     def __init__(self, engine: Engine, chat: Chat, question: Question) -> None:
         self.chat, self.question = chat, question
+        self.arms = list(question.arms)  # few-shot examples without room give way once it is known what was found
         self.stage: tuple[str, float] = ("search" if question.retrieve else "queue", 0.0)
         self.found: Found | None = None  # until the search is done, and without one
         self.error: BaseException | None = None
@@ -87,7 +88,7 @@ class Turn:
         """The answers so far, one record per arm (empty while nothing has been submitted)."""
         if self._generation is None:
             return []
-        pairs = zip(self.question.arms, self._generation.answers, strict=True)
+        pairs = zip(self.arms, self._generation.answers, strict=True)
         records = [ask.record(self.question.model, arm, answer, self.passages) for arm, answer in pairs]
         for record, cited in zip(records, self._cited, strict=False):
             record["cited"] = cited
@@ -130,9 +131,10 @@ class Turn:
             self._entry["queries"] = self.found.queries
         if self._stop.is_set():
             return
-        self._generation = ask.submit(
-            self._engine, question.model, question.text, question.arms, self.passages, self._histories, question.options
-        )
+        options = question.options or Options()
+        about = question.model, question.text
+        self.arms = ask.fitting(*about, question.arms, self.passages, options.max_new_tokens)
+        self._generation = ask.submit(self._engine, *about, self.arms, self.passages, self._histories, options)
         if self._stop.is_set():  # pressed while the batch was being submitted
             self._generation.stop()
         while not self._generation.wait(SAVE_EVERY):

@@ -1,5 +1,6 @@
 """From passages to a batch: what a model reads, how much of it fits, and the model as a writer of queries."""
 
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -11,6 +12,7 @@ from core.generation import ask, prompts, strategies, templates
 from core.generation.ask import Arm
 from core.generation.engine import Answer, Engine, Options, Request
 from core.generation.strategies import Example, Strategy
+from core.generation.templates import FIXED, SIMILAR
 from core.models import cards, store
 from core.models.cards import ModelCard
 from core.settings import settings
@@ -119,6 +121,29 @@ def test_strategies_in_one_batch_answer_as_each_does_alone(tiny_card: ModelCard,
         row = Request(prompts.conversation(asked), arm.adapter_path)
         assert answer.text == engine.submit("tiny", [row], OPTIONS).result()[0].text
     assert len({answer.text for answer in together}) > 4
+
+
+@pytest.mark.parametrize("pick", [FIXED, SIMILAR])
+def test_examples_without_room_give_way_and_as_many_as_fit_stay(tiny_card: ModelCard, pick: str) -> None:
+    """The engine takes what is left, and would refuse one more; both arms of the strategy keep the same ones."""
+    template = replace(templates.builtin()["few-shot"], pick=pick)
+    shown = tuple(Example(f"What is animal {number}?", f"{number} legs. " * 9) for number in range(9))
+    arms = ask.grid({}, [strategies.zero_shot(), Strategy(template, shown)])
+    made = ask.fitting("tiny", QUESTION, arms, [PASSAGE], 100)
+    assert [arm.strategy for arm in made[:2]] == [arm.strategy for arm in arms[:2]]
+    how, other = (arm.strategy for arm in made[2:])
+    assert how == other and 1 < len(how.examples) < 9 and len(how.examples) + how.left_out == 9
+    kept = slice(how.left_out, None) if pick == SIMILAR else slice(len(how.examples))
+    assert how.examples == shown[kept], "the most similar ones stand last"
+    options = Options(max_new_tokens=100)
+    ask.submit(engine := Engine(), "tiny", QUESTION, made, [PASSAGE], options=options).result()
+    more = shown[how.left_out - 1 :] if pick == SIMILAR else shown[: len(how.examples) + 1]
+    with pytest.raises(UserError, match="too long"):
+        ask.submit(engine, "tiny", QUESTION, [Arm(True, strategy=Strategy(template, more))], [PASSAGE],
+                   options=options).result()  # fmt: skip
+    answer = ask.record("tiny", made[3], Answer("x", finish="end"), [PASSAGE])
+    assert (answer["examples"], answer["left_out"]) == (len(how.examples), how.left_out)
+    assert ask.fitting("tiny", QUESTION, made, [PASSAGE], 511)[3].strategy.examples == (), "then the question may be"
 
 
 def test_the_grid_is_ordered_and_bounded() -> None:

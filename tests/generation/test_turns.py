@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from core.errors import UserError
-from core.generation import chats, turns
+from core.generation import chats, templates, turns
 from core.generation.ask import Arm
 from core.generation.engine import Engine, Options
+from core.generation.strategies import Example, Strategy
 from core.generation.turns import Found, Question, Turn
 from core.models.cards import ModelCard
 from tests.helpers.waiting import eventually
@@ -73,6 +74,15 @@ def test_a_page_that_comes_back_finds_the_turn_and_its_stage(engine: Engine) -> 
     done(turn)
     assert turns.live(chat["id"]) is None
     assert turn.waiting_for()[0] == "write"
+
+
+def test_examples_give_way_instead_of_a_refusal_and_it_is_kept_how_many_were_shown(engine: Engine) -> None:
+    shown = tuple(Example(f"What is animal {number}?", f"{number} legs. " * 9) for number in range(9))
+    arm, chat = Arm(True, strategy=Strategy(templates.builtin()["few-shot"], shown)), chats.new()
+    turn = done(turns.start(engine, chat, question(arms=[arm], retrieve=lambda progress: Found(PASSAGES))))
+    assert turn.error is None
+    [answer] = chats.load(chat["id"])["turns"][0]["answers"]
+    assert answer["text"] and 0 < answer["examples"] == 9 - answer["left_out"] < 9
 
 
 def test_a_growing_text_is_saved_on_the_way(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from core.evaluation import shots
 from core.generation import ask, chats, prompts, templates, turns
 from core.generation.engine import Engine
+from core.generation.strategies import Example, Strategy
 from core.models import store
 from core.models.cards import ModelCard
 from core.rag import knowledge
@@ -75,6 +76,7 @@ def test_an_exercise_is_answered_with_all_strategies_at_once(tiny_card: ModelCar
 
 def test_the_whole_prompts_are_shown_with_the_tokens_the_model_counts(tiny_card: ModelCard) -> None:
     app = press(opened("prompts"), "exercise-odd")
+    app.slider(key="prompts_length").set_value(16).run()  # so that all examples have room
     tokenizer, _ = ask.tokenizer_and_config("tiny", store.directory(tiny_card))
     table = app.dataframe[0].value
     assert list(table["Strategy"]) == ["zero-shot", "few-shot", "cot"]
@@ -161,6 +163,23 @@ def test_the_grid_answers_with_every_arm_at_once(
     app.multiselect(key="live_strategies").set_value(["zero-shot", "few-shot", "cot"]).run()
     app.chat_input(key="chat_input").set_value("And an owl?").run()
     assert "12" in app.error[0].value and not app.exception
+
+
+def test_how_many_examples_had_room_is_said_beside_the_preview_and_under_the_answer(
+    tiny_card: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tuple(Example(f"What is animal {number}?", f"{number} legs. " * 9) for number in range(9))
+    monkeypatch.setattr(shots, "prepared", lambda chosen, *rest: [Strategy(one, long) for one in chosen])
+    app = opened("prompts")
+    app.multiselect(key="prompts_strategies").set_value(["few-shot"])
+    app.text_area(key="prompts_text").set_value("What is a llama?")
+    app.slider(key="prompts_length").set_value(16).run()
+    preview = shown(app)
+    [answer] = answered(press(app, "prompts_run"))["answers"]
+    assert answer["text"] and answer["left_out"] > 0
+    told = f"{answer['examples']} of 9 examples had room"
+    assert f"few-shot: {told}" in preview and f" · {told}" in shown(app)
+    assert not app.warning, "the prompt fits now"
 
 
 def test_a_data_set_that_fits_is_proposed_for_examples(tiny_card: ModelCard, tiny_adapters: list[Path]) -> None:

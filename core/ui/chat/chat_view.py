@@ -33,7 +33,7 @@ def ask(engine: Engine, chat: chats.Chat, text: str, mode: str, kb: str, chosen:
     rag = any(arm.rag for arm in arms)
     if any(arm.strategy.template.kind == COT for arm in arms):
         length += REASONING
-    longest = max((arm.strategy.prompt(text) for arm in arms), key=len)
+    longest = max((arm.strategy.bare(text) for arm in arms), key=len)
 
     before, history = [turn["question"] for turn in chat["turns"]], chats.history(chat, rag=True)
     search = retrieval.Settings(rewrite=chosen["rewrite"], queries=chosen["queries"])

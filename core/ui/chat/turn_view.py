@@ -30,6 +30,8 @@ def figures(answer: dict[str, Any]) -> str:
     line = t(
         "chat.figures", first=seconds(answer["first_token_seconds"]), tokens=answer["tokens"], speed=f"{speed:.1f}"
     )
+    if left_out := answer.get("left_out"):
+        line += " · " + t("chat.examples", used=answer["examples"], of=answer["examples"] + left_out)
     if cited := answer.get("cited"):
         supported = sum(sentence["passage"] is not None for sentence in cited)
         line += f" · {t('chat.supported', count=supported, of=len(cited))}"

@@ -153,7 +153,7 @@ def read(asked: Form, how: Sequence[Strategy]) -> list[dict[str, Any]]:
     """
     if not (asked.kb and asked.text.strip()):
         return []
-    longest = max((one.prompt(asked.text) for one in how), key=len, default=asked.text)
+    longest = max((one.bare(asked.text) for one in how), key=len, default=asked.text)
     return _found(asked.kb, asked.text, asked.model, longest, asked.max_new_tokens)
 
 
@@ -171,6 +171,8 @@ def costs(asked: Form, how: Sequence[Strategy], passages: Sequence[dict[str, Any
         st.caption(t("prompts.no_tokenizer", model=card.title))
         return
     tokenizer, config = ask.tokenizer_and_config(card.name, store.directory(card))
+    arms = [ask.Arm(bool(asked.kb), strategy=one) for one in how]
+    how = [arm.strategy for arm in ask.fitting(card.name, asked.text, arms, passages, asked.max_new_tokens)]
     texts = prompts.reading(asked.text, passages, card.source_tags)
     seen = {
         one.template.name: strategies.preview(
@@ -183,6 +185,11 @@ def costs(asked: Form, how: Sequence[Strategy], passages: Sequence[dict[str, Any
     for name in [name for name, tokens in whole.items() if tokens > limit]:
         said = t("prompts.too_long", name=components.plain(name), tokens=whole[name], limit=limit)
         st.warning(said, icon=":material/warning:")
+    for given in how:
+        if given.left_out:
+            used = len(given.examples)
+            told = t("chat.examples", used=used, of=used + given.left_out)
+            st.caption(f"{components.plain(given.template.name)}: {told}")
     with st.expander(
         t("prompts.preview", tokens=" · ".join(f"{components.plain(name)} {tokens}" for name, tokens in whole.items())),
         icon=":material/terminal:",
