@@ -173,7 +173,9 @@ def test_the_report_is_whole_and_nothing_in_it_is_live(experiment: dict[str, Any
     told = re.sub(r"<[^>]*>", "\n", body.partition("Row by row")[0])
     for words in (*cells["zh"], *cells["en"]):
         assert words in told
-    assert "run-a+kb" not in told and "base+kb" not in told and 'title="run-a+kb"' in body
+    assert (
+        "Fine-tuned: run-a." in told and "run-a+kb" not in told and "base+kb" not in told and 'title="run-a+kb"' in body
+    )
     assert "python -m core compare --dataset d" in body
 
 

@@ -23,8 +23,10 @@ def page(experiment: Mapping[str, Any], results: Mapping[str, Any], language: st
     from plotly.offline import get_plotlyjs
 
     about = {"n": results["rows"], "dataset": experiment["dataset"], "model": experiment["model"]}
+    tuned = ", ".join(dict.fromkeys(arm["adapter"] for arm in results["arms"] if arm["adapter"]))
+    lead = both("report.lead", **about) + (f" {both('report.tuned', names=tuned)}" if tuned else "")
     parts = [
-        f"<header><h1>{both('report.title')}</h1>{look.SWITCH}<p>{both('report.lead', **about)}</p></header>",
+        f"<header><h1>{both('report.title')}</h1>{look.SWITCH}<p>{lead}</p></header>",
         _overview(results),
         _contrasts(results),
         _interactions(results),
