@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
-from core.generation import likelihood
+from core.generation import likelihood, prefill, watching
 from core.generation.prompts import Message, encode_within, longest_prompt
 from core.models import IMPORTING, cards, loading, memory, placement
 from core.models.cards import ModelCard
@@ -291,7 +291,7 @@ class Engine:
         import torch
 
         batch = self._batch(requests, options).to(self._model.device)
-        watcher = _watcher(self._tokenizer, self._eos(), generation, options.max_new_tokens)
+        watcher = watching.watcher(self._tokenizer, self._eos(), generation, options.max_new_tokens)
         settings: dict[str, Any] = {
             "do_sample": options.temperature > 0,
             "repetition_penalty": options.repetition_penalty,  # else the checkpoint's own would count unseen
@@ -306,6 +306,7 @@ class Engine:
             self._model.generate(
                 **batch,
                 **settings,
+                past_key_values=prefill.read(self._model, batch, names),
                 max_new_tokens=options.max_new_tokens,
                 min_new_tokens=options.min_new_tokens or None,
                 pad_token_id=self._tokenizer.pad_token_id,
@@ -348,52 +349,3 @@ def _weights(path: Path) -> Weights:
         return path, (path / "adapter_model.safetensors").stat().st_mtime_ns
     except OSError as error:
         raise UserError("There is no adapter in {path}.", "Choose another run.", path=path) from error
-
-
-def _watcher(tokenizer: Any, eos: set[int], generation: Generation, limit: int) -> Any:
-    """An object that transformers calls with each step's tokens (streamer) and asks whether to go on (criteria)."""
-    import torch
-
-    with IMPORTING:
-        from transformers.generation import BaseStreamer, StoppingCriteria
-
-    class Watcher(StoppingCriteria, BaseStreamer):
-        def start(self) -> None:
-            self.started = time.perf_counter()
-            self.ids: list[list[int]] = [[] for _ in generation.answers]
-            self.prompt_seen = False
-
-        def put(self, value: Any) -> None:
-            if not self.prompt_seen:  # the first call brings the prompts
-                self.prompt_seen = True
-                return
-            now = time.perf_counter() - self.started
-            for answer, ids, token in zip(generation.answers, self.ids, value.reshape(-1).tolist(), strict=True):
-                if not answer.finish:
-                    self._grow(answer, ids, token, now)
-
-        def _grow(self, answer: Answer, ids: list[int], token: int, now: float) -> None:
-            answer.first_token_seconds = answer.first_token_seconds or now
-            answer.seconds = now
-            answer.tokens += 1
-            if token in eos:
-                answer.finish = "end"
-                return
-            ids.append(token)
-            # A character may be spread over several tokens: its half is not shown yet.
-            answer.text = tokenizer.decode(ids, skip_special_tokens=True).rstrip("\ufffd")
-            if answer.tokens >= limit:
-                answer.finish = "length"
-
-        def end(self) -> None:
-            pass
-
-        def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
-            return torch.full((input_ids.shape[0],), generation._stop.is_set(), device=input_ids.device)
-
-        def close(self) -> None:
-            for answer in generation.answers:
-                answer.finish = answer.finish or ("stopped" if generation._stop.is_set() else "length")
-                answer.text = answer.text.strip()
-
-    return Watcher()

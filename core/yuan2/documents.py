@@ -5,6 +5,7 @@ token by token, with a growing or a fixed cache.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import Cache
@@ -132,3 +133,9 @@ class Began:
         """Leave it in the cache: in every layer, since a crop of the cache visits every layer's states."""
         for index, layer in enumerate(cache.layers):
             cache.update_conv_state(self.after.unsqueeze(1).to(layer.device), index, self.state, conv_kernel_size=1)
+
+    @staticmethod
+    def move(config: YuanConfig, layer: Any, by: int) -> None:
+        """Count it from ``by`` tokens further left: the layer's keys have been padded by so many."""
+        if config.reset_attention_mask:
+            layer.conv_states[config.conv_states.index("document")] += by

@@ -283,6 +283,14 @@ class YuanForCausalLM(YuanPreTrainedModel, GenerationMixin):
             attentions=outputs.attentions,
         )
 
+    def move_cache(self, cache: Cache, by: int) -> None:
+        """Move what a cache of this model holds to the right by so many tokens of left padding, in place."""
+        for layer in cache.layers:
+            layer.keys, layer.values = (
+                nn.functional.pad(states, (0, 0, by, 0)) for states in (layer.keys, layer.values)
+            )
+            documents.Began.move(self.config, layer, by)
+
     @staticmethod
     def create_masks_for_generate(
         config: YuanConfig,
