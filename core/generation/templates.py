@@ -130,7 +130,9 @@ def save(template: Template) -> Template:
         UserError: the name is empty, no name of a folder, or one of the app's.
     """
     name = template.name.strip()
-    if not name or name != Path(name).name or name.startswith(".") or len(name) > 60:
+    if not name:
+        raise UserError("The strategy has no name.", "Give it one, such as my-strategy.")
+    if name != Path(name).name or name.startswith(".") or len(name) > 60:
         raise UserError("“{name}” cannot be the name of a strategy.", "Use letters, digits and hyphens.", name=name)
     if name in builtin():
         raise UserError("{name} comes with the app and stays as it is.", "Save yours under another name.", name=name)

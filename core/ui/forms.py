@@ -96,7 +96,7 @@ def _widget(name: str, options: Sequence[str]) -> None:
             st.text_area(f"{label} {place + 1}", height=68, **own)
     elif kind is list:
         known = list(dict.fromkeys([*options, *st.session_state[key(name)]]))
-        st.multiselect(label, known, accept_new_options=True, placeholder=t("form.by_card"), **how)
+        st.multiselect(label, known, accept_new_options=True, placeholder=t("form.by_card"), wrap=True, **how)
     elif kind is str:
         st.text_input(label, **how)
     else:
@@ -116,7 +116,7 @@ def _number(name: str, label: str, kind: type, how: dict[str, Any]) -> None:
 def _mixture(name: str, label: str, options: Sequence[str], how: dict[str, Any]) -> None:
     """Sets to choose, and under them the weight of each."""
     known = list(dict.fromkeys([*options, *st.session_state[key(name)]]))
-    for part in st.multiselect(label, known, **how):
+    for part in st.multiselect(label, known, wrap=True, **how):
         st.session_state.setdefault(_weight(name, part), 1.0)
         st.number_input(
             t("form.weight", name=part), 0.01, 100.0, step=0.1, key=_weight(name, part), persist_state="session"

@@ -44,6 +44,7 @@ def inject() -> None:
 _CSS = """
 .stMainBlockContainer { padding-top: 3.2rem; padding-bottom: 3rem; max-width: 1180px; }
 [data-testid="stStatusWidget"] { display: none; }
+[data-testid="stCaptionContainer"] code { color: inherit; font-size: .95em; }
 h1 { padding-bottom: .1rem !important; }
 .lead { color: color-mix(in srgb, currentColor 70%, transparent); margin: 0 0 .4rem; max-width: 46rem; }
 [class*="st-key-arm-"] { border-top: 3px solid var(--arm) !important; }

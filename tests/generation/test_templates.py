@@ -68,10 +68,12 @@ def test_what_cannot_work_is_refused(made: dict[str, Any], message: str) -> None
         templates.make("mine", **made)
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "x" * 61])
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "x" * 61])
 def test_a_name_is_that_of_a_folder(name: str) -> None:
     with pytest.raises(UserError, match="cannot be the name"):
         templates.save(templates.make(name, "zero-shot", {"en": "{question}"}))
+    with pytest.raises(UserError, match="has no name"):
+        templates.save(templates.make(" ", "zero-shot", {"en": "{question}"}))
 
 
 def test_the_apps_own_are_not_replaced_and_unknown_ones_told() -> None:

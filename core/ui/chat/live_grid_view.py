@@ -26,9 +26,9 @@ def choose(model: str) -> dict[str, Any]:
         _propose("strategies", [ZERO_SHOT], names)
         adapters = left.multiselect(
             t("live.adapters"), list(labels), format_func=lambda key: labels.get(key, key), **_kept("adapters"),
-            placeholder=t("live.no_adapter"),
+            placeholder=t("live.no_adapter"), wrap=True,
         )  # fmt: skip
-        strategies = right.multiselect(t("live.strategies"), list(names), **_kept("strategies"))
+        strategies = right.multiselect(t("live.strategies"), list(names), **_kept("strategies"), wrap=True)
         dataset = AUTOMATIC
         if any(names[name].kind == FEW_SHOT for name in strategies):
             dataset = examples_from("live")

@@ -180,7 +180,7 @@ def _choose(place: Any, name: str, labels: Mapping[str, str]) -> None:
     if gone := [one for one in chosen if one not in labels]:
         _gone(place, gone)
         st.session_state[key(name)] = [one for one in chosen if one in labels]
-    place.multiselect(_label(name), list(labels), format_func=labels.__getitem__, **_how(name))
+    place.multiselect(_label(name), list(labels), format_func=labels.__getitem__, wrap=True, **_how(name))
 
 
 def _gone(place: Any, names: Sequence[str]) -> None:

@@ -58,8 +58,9 @@ def show(name: str) -> None:
 
 
 def _in_both(name: str, field: str, height: int) -> None:
-    for (language, called), column in zip(LANGUAGES.items(), st.columns(2), strict=True):
-        column.text_area(t(f"prompts.{field}", language=called), height=height, **_how(name, f"{field}-{language}"))
+    for language, column in zip(LANGUAGES, st.columns(2), strict=True):
+        label = t(f"prompts.{field}", language=t(f"common.languages.{language}"))
+        column.text_area(label, height=height, **_how(name, f"{field}-{language}"))
 
 
 def _examples(name: str) -> None:
@@ -72,9 +73,10 @@ def _examples(name: str) -> None:
 
 def _versions(name: str, kept: list[Template]) -> None:
     labels = {one.version: f"{len(kept) - place} · {one.version}" for place, one in enumerate(kept)}
+    chosen = f"version-{kept[0].version}"  # a list of its own after each saving: the browser keeps what it had chosen
     st.selectbox(
-        t("prompts.version"), list(labels), format_func=labels.__getitem__, key=_key(name, "version"),
-        help=t("prompts.version_help"), on_change=_go_back, args=(name,),
+        t("prompts.version"), list(labels), format_func=labels.__getitem__, key=_key(name, chosen),
+        help=t("prompts.version_help"), on_change=_go_back, args=(name, chosen),
     )  # fmt: skip
 
 
@@ -119,8 +121,8 @@ def _save(name: str) -> None:
     st.session_state[_SAID] = ("prompts.saved", {"name": components.plain(made.name), "version": made.version})
 
 
-def _go_back(name: str) -> None:
-    _fill(name, templates.load(name, _said(name, "version")))
+def _go_back(name: str, chosen: str) -> None:
+    _fill(name, templates.load(name, _said(name, chosen)))
 
 
 def _reset(name: str) -> None:

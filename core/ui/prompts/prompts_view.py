@@ -90,7 +90,9 @@ def form() -> tuple[Form, Any]:
             persist_state="session",
         )  # fmt: skip
     with right:
-        ways = st.multiselect(t("live.strategies"), list(names), key="prompts_strategies", persist_state="session")
+        ways = st.multiselect(
+            t("live.strategies"), list(names), key="prompts_strategies", persist_state="session", wrap=True
+        )
         dataset = live_grid_view.examples_from("prompts")
     bar = st.container(horizontal=True)
     place = bar.container(width="content")
