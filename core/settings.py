@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     modelscope_token: SecretStr = Field(SecretStr(""), description="Access token for private models there.")
     offline: bool = Field(False, description="Nothing is downloaded: only what is on disk is used.")
     chroma_url: str = Field("", description="Address of a Chroma server; empty: the store is embedded in the app.")
-    max_upload_rows: int = Field(50_000, ge=1, description="Rows accepted from one uploaded data set.")
+    max_upload_rows: int = Field(100_000, ge=1, description="Rows accepted from one uploaded data set.")
     max_document_mb: int = Field(100, ge=1, description="MB of a document at most; a zip may hold ten times that.")
 
     @property

@@ -55,7 +55,7 @@ LIGHT_MODULES = [
     "core.training.config",
     "core.training.data.checks",
     "core.training.data.datasets",
-    "core.training.data.fetching",
+    "core.training.data.intake",
     "core.training.data.preview",
     "core.training.runs",
     "core.training.curves",

@@ -13,7 +13,7 @@ from core.models import memory
 from core.models.cards import ModelCard
 from core.rag import embedding
 from core.training import config, runs
-from core.training.data import datasets, fetching, preview
+from core.training.data import datasets, intake, preview
 from core.ui import resources
 from core.ui.training import data_view, new_run_view
 from tests.helpers.stub_hub import StubHub
@@ -93,36 +93,51 @@ def test_models_that_the_app_holds_are_unloaded_with_one_click(
     assert "train_unload" not in {button.key for button in app.button}
 
 
-def test_a_hubs_data_set_is_fetched_while_the_page_lives_and_found_again_after_a_refresh(
-    tiny_card: ModelCard, stub_hub: StubHub
+def test_a_hubs_data_set_is_taken_in_while_the_page_lives_and_found_again_after_a_refresh(
+    stub_hub: StubHub,
 ) -> None:
     rows = "".join(json.dumps({"instruction": f"What is {n}?", "output": f"It is {n}."}) + "\n" for n in range(200))
     stub_hub.datasets["o/d"] = {"train.jsonl": rows.encode()}
     stub_hub.hold["train.jsonl"] = len(rows) // 2
+
+    def reached(name: str, status: str) -> None:
+        eventually(lambda: (now := intake.progress(name)) and now.status == status)
+
     app = opened("finetune", view="data")
     app.text_input(key="data_address_0").set_value("hf:o/d").run()
     app.button(key="data_read").click().run()
-    assert not app.exception and app.query_params["fetch"] == "hf:o/d"
-    eventually(lambda: fetching.progress("hf:o/d").total == len(rows))
-    again = opened("finetune", view="data", fetch="hf:o/d")  # another session, as after a refresh
-    assert again.button(key="data_fetch_stop") and again.button(key="data_read").disabled
-    again.button(key="data_fetch_stop").click().run()
-    eventually(lambda: fetching.progress("hf:o/d").status == jobs.STOPPED)
+    assert not app.exception
+    name = app.query_params["intake"]
+    eventually(lambda: intake.progress(name).total == len(rows))
+    again = opened("finetune", view="data", intake=name)  # another session, as after a refresh
+    assert again.button(key="data_job_stop") and again.button(key="data_read").disabled
+    again.button(key="data_job_stop").click().run()
+    reached(name, jobs.STOPPED)
     stub_hub.release()
     app.run()
-    app.button(key="data_fetch_again").click().run()
-    eventually(lambda: fetching.progress("hf:o/d").status == jobs.FINISHED)
+    app.button(key="data_job_again").click().run()
+    reached(name, jobs.FINISHED)
     app.run()
-    assert not app.exception and "fetch" not in app.query_params
+    assert not app.exception and app.query_params["intake"] == name
     assert app.session_state["data_intake"]["found"]["train"].report.rows == 200
+    app.selectbox(key="data_field_1_alpaca_input").set_value("output").run()  # checked again, by the worker
+    reached(name, jobs.FINISHED)
+    app.run()
+    assert app.session_state["data_intake"]["found"]["train"].mapping.columns["input"] == "output"
+    app.button(key="data_keep").click().run()
+    eventually(lambda: intake.progress(name).kept)
+    app.run()
+    kept = app.query_params["data"]
+    assert not app.exception and "intake" not in app.query_params and intake.progress(name) is None
+    assert len(datasets.load(kept).train) + len(datasets.load(kept).test) == 200
 
-    app.text_input(key="data_address_0").set_value("hf:o/none").run()
+    app.text_input(key="data_address_1").set_value("hf:o/none").run()
     app.button(key="data_read").click().run()
-    eventually(lambda: fetching.progress("hf:o/none").status == jobs.FAILED)
+    reached(app.query_params["intake"], jobs.FAILED)
     app.run()
     assert "o/none" in app.error[0].value
-    app.button(key="data_fetch_leave").click().run()
-    assert not app.error and "fetch" not in app.query_params
+    app.button(key="data_job_leave").click().run()
+    assert not app.error and "intake" not in app.query_params
 
 
 def test_the_first_visitor_has_one_button(tiny_card: ModelCard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,16 @@
 """Every problem of a data set before a model is loaded: row, field, reason, and what can safely be done about it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from core.duplicates import duplicates, similarity
+import numpy as np
+
+from core.duplicates import repeated, similarity, sketch
 from core.errors import UserError
 from core.generation.prompts import encode
+from core.models import Progress
 from core.training.data import cells, columns, formats
 from core.training.data.columns import Mapping, Row
 from core.training.data.formats import Table
@@ -15,15 +18,27 @@ from core.training.data.problems import DROP, FIXES, MAY, MUST, STRIP, TO_TEXT, 
 from core.training.examples import examples_for
 
 _ALIKE = 0.7  # of every part of two rows, for them to be near duplicates
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """A file as it was read and mapped, as far as that went, and the report."""
+    """A file as it was read and mapped, as far as that went, and the report.
+
+    Attributes:
+        table: its rows; None where it could not be read, or was read by another process.
+        columns, names: of its table, wherever that is.
+    """
 
     table: Table | None
     mapping: Mapping | None
     report: Report
+    columns: list[str] = field(default_factory=list)
+    names: dict[str, list[str]] = field(default_factory=dict)
+
+    def left(self, fixes: Collection[str] = FIXES, skip: Collection[str] = (MUST,)) -> list[int]:
+        """Numbers of the rows that :meth:`rows` has, with the same refusals; the report alone tells them."""
+        return left(self.report, fixes, skip)
 
     def rows(self, fixes: Collection[str] = FIXES, skip: Collection[str] = (MUST,)) -> list[Row]:
         """The rows to train on: :func:`clean`, and the same refusals; also of a file that could not be read."""
@@ -52,12 +67,12 @@ def unreadable(error: UserError) -> Inspection:
 
 def inspect_table(table: Table, mapping: Mapping | None = None, **how: Any) -> Inspection:
     """The same for a table that is read already."""
-    mapping = mapping or columns.guess(table)
-    if table.columns and mapping is None:
-        names = ", ".join(table.columns)
-        problem = Problem(0, "", "layout", values={"columns": names})
-        return Inspection(table, None, Report(len(table.rows), [problem]))
-    return Inspection(table, mapping, check(table, mapping or Mapping("pair", {}), **how))
+    mapping, names = mapping or columns.guess(table), table.columns
+    if names and mapping is None:
+        report = Report(len(table.rows), [Problem(0, "", "layout", values={"columns": ", ".join(names)})])
+    else:
+        report = check(table, mapping or Mapping("pair", {}), **how)
+    return Inspection(table, mapping, report, names, table.names)
 
 
 def check(
@@ -67,12 +82,14 @@ def check(
     max_length: int = 0,
     learn: str = "answers",
     near: bool = True,
+    progress: Progress = lambda step, share: None,
 ) -> Report:
     """Every problem of every row.
 
     Args:
         tokenizer: of the model to be trained; with ``max_length`` (tokens), rows that are longer are found.
         near: whether to look for near duplicates, too.
+        progress: told ``check``, ``alike`` and ``lengths``.
     """
     from core.settings import settings
 
@@ -83,16 +100,25 @@ def check(
         return Report(len(table.rows), [Problem(0, "", "too_many", values=values)])
     problems: list[Problem] = []
     good: dict[int, Row] = {}
-    for number, row in enumerate(table.rows, 1):
+    for number, row in _told(list(enumerate(table.rows, 1)), "check", progress):
         found = list(cells.problems(number, row, mapping))
         problems += found
         if all(problem.severity == MAY or problem.fix for problem in found):
             good[number] = build(mapping, row, FIXES)
-    problems += _duplicates(good, near)
+    problems += _duplicates(good, near, progress)
     problems += _rare_labels(good, mapping) if mapping.kind == columns.LABEL else []
     if tokenizer is not None and max_length:
-        problems += _too_long(good, tokenizer, max_length, learn)
+        problems += _too_long(good, tokenizer, max_length, learn, progress)
     return Report(len(table.rows), sorted(problems, key=lambda problem: problem.row))
+
+
+def _told(items: Sequence[_T], step: str, progress: Progress) -> Iterator[_T]:
+    """The items, telling at every hundredth of them how far it is."""
+    every = max(1, len(items) // 100)
+    for place, item in enumerate(items):
+        if place % every == 0:
+            progress(step, place / len(items))
+        yield item
 
 
 def clean(
@@ -107,23 +133,28 @@ def clean(
     Raises:
         UserError: such a row, or no row left.
     """
+    return [build(mapping, table.rows[number - 1], fixes) for number in left(report, fixes, skip)]
+
+
+def left(report: Report, fixes: Collection[str] = FIXES, skip: Collection[str] = (MUST,)) -> list[int]:
+    """Numbers, from 1, of the rows that :func:`clean` takes, with the same refusals."""
     if not report.usable:
         raise _refusal(report)
     by_row: defaultdict[int, list[Problem]] = defaultdict(list)
     for problem in report.problems:
         by_row[problem.row].append(problem)
-    rows = []
-    for number, row in enumerate(table.rows, 1):
-        left = [problem for problem in by_row[number] if problem.fix not in fixes]
-        dropped = any(problem.fix == DROP and DROP in fixes for problem in by_row[number])
-        if dropped or any({problem.severity, problem.reason} & set(skip) for problem in left):
-            continue
-        if bad := next((problem for problem in left if problem.severity == MUST), None):
+    out = set()
+    for number, found in sorted(by_row.items()):
+        unfixed = [problem for problem in found if problem.fix not in fixes]
+        dropped = any(problem.fix == DROP and DROP in fixes for problem in found)
+        if dropped or any({problem.severity, problem.reason} & set(skip) for problem in unfixed):
+            out.add(number)
+        elif bad := next((problem for problem in unfixed if problem.severity == MUST), None):
             raise _refusal(report, bad)
-        rows.append(build(mapping, row, fixes))
-    if not rows:
+    numbers = [number for number in range(1, report.rows + 1) if number not in out]
+    if not numbers:
         raise _refusal(report)
-    return rows
+    return numbers
 
 
 def _refusal(report: Report, first: Problem | None = None) -> UserError:
@@ -154,11 +185,6 @@ def build(mapping: Mapping, row: dict[str, Any], fixes: Collection[str]) -> Row:
     return columns.canonical(mapping.layout, found)
 
 
-@dataclass(frozen=True)
-class _Text:
-    text: str
-
-
 def parts(row: Row) -> list[str]:
     """What a row says, part by part: the asking ones first, what is learned last."""
     if "messages" in row:
@@ -167,7 +193,7 @@ def parts(row: Row) -> list[str]:
     return [row[name] for name in layout.required]
 
 
-def _duplicates(good: dict[int, Row], near: bool) -> Iterator[Problem]:
+def _duplicates(good: dict[int, Row], near: bool, progress: Progress) -> Iterator[Problem]:
     first: dict[tuple[str, ...], int] = {}
     for number, row in good.items():
         said = tuple(parts(row))
@@ -175,12 +201,13 @@ def _duplicates(good: dict[int, Row], near: bool) -> Iterator[Problem]:
             yield Problem(number, "", "duplicate", DROP, {"of": first[said]})
         else:
             first[said] = number
-    if not near:
+    if not near or not first:
         return
     rows = list(first.items())
     # Many questions about one passage share most of their characters: the passage counts as a part, not here.
-    texts = [_Text("\n".join(said[1:] if "context" in good[number] else said)) for said, number in rows]
-    for pair in duplicates(texts):
+    texts = ["\n".join(said[1:] if "context" in good[number] else said) for said, number in rows]
+    sketches = np.stack([sketch(text) for text in _told(texts, "alike", progress)])
+    for pair in repeated(sketches, texts.__getitem__):
         (said, number), (other, of) = rows[pair.index], rows[pair.of]
         alike = [similarity(a, b) for a, b in zip(said, other, strict=False)]
         if len(said) == len(other) and min(alike) >= _ALIKE:
@@ -195,11 +222,13 @@ def _rare_labels(good: dict[int, Row], mapping: Mapping) -> Iterator[Problem]:
             yield Problem(number, mapping.columns["label"], "rare_label", values={"label": row["label"]})
 
 
-def _too_long(good: dict[int, Row], tokenizer: Any, max_length: int, learn: str) -> Iterator[Problem]:
+def _too_long(
+    good: dict[int, Row], tokenizer: Any, max_length: int, learn: str, progress: Progress
+) -> Iterator[Problem]:
     task = "classify" if any("label" in row for row in good.values()) else "causal"
     # Tokens that a template puts about a turn, or a tokenizer about a text.
     around = 8 + (len(encode(tokenizer, [{"role": "user", "content": "x"}])) if task == "causal" else 0)
-    for number, row in good.items():
+    for number, row in _told(list(good.items()), "lengths", progress):
         said = parts(row)
         # A token is a byte at least, so most rows need not be tokenized to be known to fit.
         if sum(len(part.encode()) + around for part in said) <= max_length:

@@ -83,24 +83,50 @@ def inspect(
     Raises:
         UserError: no such file or set, out of reach; a layout, field or column that is not there.
     """
-    found = remote.fetch(source, progress) if remote.address(source) else {"train": [_file(source)]}
-    return inspect_files(found, layout, chosen, **how)
+    return inspect_files(locate(source, progress), layout, chosen, progress, **how)
+
+
+def locate(source: str, progress: Progress = lambda step, share: None) -> dict[str, list[Path]]:
+    """The files behind a path or an address by split, fetched where they are not here yet.
+
+    Raises:
+        UserError: see :func:`inspect`.
+    """
+    return remote.fetch(source, progress) if remote.address(source) else {"train": [_file(source)]}
 
 
 def inspect_files(
-    found: dict[str, list[Path]], layout: str = "", chosen: dict[str, str] | None = None, **how: Any
+    found: dict[str, list[Path]],
+    layout: str = "",
+    chosen: dict[str, str] | None = None,
+    progress: Progress = lambda step, share: None,
+    mapping: Mapping | None = None,
+    **how: Any,
 ) -> dict[str, Inspection]:
-    """The same for the files of each split, which are here."""
+    """The same for the files of each split, which are here; a ``mapping`` is taken as it is."""
     inspections = {}
     for split, paths in found.items():
         try:
-            table = _joined([formats.read_path(path) for path in paths])
+            table = read_files(paths, progress)
         except UserError as error:
             inspections[split] = checks.unreadable(error)
             continue
-        mapping = columns.make(table, layout, chosen) if layout or chosen else None
-        inspections[split] = checks.inspect_table(table, mapping, **how)
+        said = mapping or (columns.make(table, layout, chosen) if layout or chosen else None)
+        inspections[split] = checks.inspect_table(table, said, progress=progress, **how)
     return inspections
+
+
+def read_files(paths: Sequence[Path], progress: Progress = lambda step, share: None) -> Table:
+    """The rows of a split's files, one after the other; ``progress`` is told ``read``.
+
+    Raises:
+        UserError: see :func:`core.training.data.formats.read_path`.
+    """
+    tables = []
+    for place, path in enumerate(paths):
+        progress("read", place / len(paths))
+        tables.append(formats.read_path(path))
+    return _joined(tables)
 
 
 def _file(source: str) -> Path:

@@ -1,35 +1,39 @@
 """How a data set gets in: read, its columns recognised or told, every problem shown, split, and kept."""
 
-from pathlib import PurePath
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from core.models import store
-from core.training.data import checks, columns, datasets, problems, remote
+from core.training.data import checks, columns, datasets, intake, problems, remote
 from core.training.data.checks import Inspection
 from core.training.data.columns import Mapping
-from core.training.data.formats import SUFFIXES, Table
+from core.training.data.formats import SUFFIXES
 from core.training.data.problems import FIXES, MAY, MUST, Problem
 from core.ui import components, forms, resources
 from core.ui.i18n import show_error, t
-from core.ui.training import data_fetch_view
+from core.ui.training import data_job_view
 
 SHOWN = 1000
 """Problems in the table; the file has all."""
+_KEY = "data_intake"
+LARGE = 2**20
+"""Bytes of a file, about a second's work, from which on a worker takes it in."""
 
 
 def add() -> None:
     """The form that takes a data set in, from a file given or an address."""
-    intake = st.session_state.get("data_intake")
-    fetched = data_fetch_view.address()
-    with st.expander(t("data.add"), icon=":material/upload:", expanded=bool(intake or fetched)):
-        _read(busy=bool(fetched))
-        if fetched:
-            _fetch(fetched)
-        if intake := st.session_state.get("data_intake"):
-            _look(intake)
+    job = data_job_view.followed()
+    with st.expander(t("data.add"), icon=":material/upload:", expanded=bool(job or st.session_state.get(_KEY))):
+        now = intake.progress(job) if job else None
+        _read(busy=bool(now and now.live))
+        if (job := data_job_view.followed()) and not _arrived(job):
+            return
+        if shown := st.session_state.get(_KEY):
+            _look(shown)
 
 
 def _read(busy: bool) -> None:
@@ -37,78 +41,107 @@ def _read(busy: bool) -> None:
     turn = st.session_state.setdefault("data_turn", 0)
     file = left.file_uploader(
         t("data.upload"), [suffix.removeprefix(".") for suffix in SUFFIXES], help=t("finetune.upload_help"),
-        key=f"data_file_{turn}",
+        key=f"data_file_{turn}", disabled=busy,
     )  # fmt: skip
     source = right.text_input(
         t("data.address"), placeholder="hf:OWNER/NAME", help=t("data.address_help"), key=f"data_address_{turn}"
     ).strip()
     with right:
         asked = st.button(t("data.read"), icon=":material/search:", key="data_read", disabled=busy or not source)
-    given = st.session_state.get("data_given")
-    if file is not None and given != file.file_id:
-        st.session_state["data_given"] = file.file_id
-        with st.spinner(t("data.checking")):
-            _take(file.name, {"train": checks.inspect(file.name, file.getvalue(), **_how())})
-    elif asked:
-        try:
-            if remote.address(source):
-                data_fetch_view.begin(source)
-                st.rerun()
-            with st.spinner(t("data.checking")):
-                _take(source, datasets.inspect(source, **_how()))
-        except Exception as error:
-            show_error(error)
-
-
-def _fetch(address: str) -> None:
-    """A hub's data set on its way; it is read once it is here."""
-    files = data_fetch_view.follow(address)
-    if files is None:
-        return
     try:
-        with st.spinner(t("data.checking")):
-            _take(address, datasets.inspect_files(files, **_how()))
+        if file is not None and st.session_state.get("data_given") != file.file_id:
+            st.session_state["data_given"] = file.file_id
+            _given(file.name, file.getvalue())
+        elif asked:
+            _named(source)
     except Exception as error:
         show_error(error)
-        data_fetch_view.end()
-    else:
-        data_fetch_view.end()
-        st.rerun()
+
+
+def _given(name: str, data: bytes) -> None:
+    if len(data) >= LARGE:
+        _work(intake.start(name, data, **_how()))
+    with st.spinner(t("data.checking")):
+        _take(name, {"train": checks.inspect(name, data, **_counting())})
+
+
+def _named(source: str) -> None:
+    if remote.address(source) or (Path(source).is_file() and Path(source).stat().st_size >= LARGE):
+        _work(intake.start(source, **_how()))
+    with st.spinner(t("data.checking")):
+        _take(source, datasets.inspect(source, **_counting()))
+
+
+def _work(job: str) -> None:
+    data_job_view.begin(job)
+    st.session_state.pop(_KEY, None)
+    st.rerun()
+
+
+def _arrived(job: str) -> bool:
+    """Whether a worker has checked the rows, which are then looked at; kept ones are shown in the list."""
+    now = data_job_view.follow(job)
+    if now is None:
+        return False
+    if now.kept:
+        _kept(now.kept)
+    shown = st.session_state.get(_KEY)
+    if shown is None or shown["job"] != job or (shown["began"] != now.began and not now.keeping):
+        _show(now.source, intake.found(job), job=job, began=now.began)
+    return True
+
+
+def _kept(name: str) -> None:
+    data_job_view.end()
+    st.session_state.pop(_KEY, None)
+    st.session_state["data_turn"] += 1
+    st.query_params["data"] = name
+    st.rerun()
 
 
 def _how() -> dict[str, Any]:
     """What makes rows too long: the model that answers by default, where it is here, and the form's limit."""
     card = store.default_generator()
-    if not store.is_ready(card):
-        return {}
-    return {"tokenizer": resources.tokenizer(card.name), "max_length": st.session_state[forms.key("max_length")]}
+    return {"model": card.name, "max_length": st.session_state[forms.key("max_length")]} if store.is_ready(card) else {}
+
+
+def _counting() -> dict[str, Any]:
+    """The same with the model's tokenizer."""
+    how = _how()
+    return {"tokenizer": resources.tokenizer(how["model"]), "max_length": how["max_length"]} if how else {}
 
 
 def _take(source: str, found: dict[str, Inspection]) -> None:
-    label = PurePath(source).stem or source
+    """What was read here, in place of what a worker has read."""
+    data_job_view.end()
+    _show(source, found)
+
+
+def _show(source: str, found: dict[str, Inspection], job: str = "", began: float = 0.0) -> None:
     number = st.session_state.setdefault("data_number", 0) + 1
     st.session_state["data_number"] = number
-    st.session_state["data_intake"] = {"number": number, "source": source, "label": label, "found": found}
+    about = {"number": number, "source": source, "label": Path(source).stem or source, "job": job, "began": began}
+    st.session_state[_KEY] = {**about, "found": found}
 
 
-def _look(intake: dict[str, Any]) -> None:
+def _look(shown: dict[str, Any]) -> None:
     """What was read: columns, problems, what to do about them, and the way in."""
-    found: dict[str, Inspection] = intake["found"]
+    found: dict[str, Inspection] = shown["found"]
     first = next(iter(found.values()))
-    if first.table is not None and first.table.columns:
-        _columns(intake, first.table, first.mapping)
-        found = intake["found"]
+    if first.columns:
+        _columns(shown, first)
+        found = shown["found"]
     for split, inspection in found.items():
         if len(found) > 1:
             st.markdown(f"**{components.plain(split)}**")
-        _report(f"{intake['label']}-{split}", inspection)
+        _report(f"{shown['label']}-{split}", inspection)
     if all(inspection.report.usable for inspection in found.values()):
-        _keep(intake, found)
+        _keep(shown, found)
 
 
-def _columns(intake: dict[str, Any], table: Table, mapping: Mapping | None) -> None:
+def _columns(shown: dict[str, Any], first: Inspection) -> None:
     """The layout and its columns; when they are changed, everything is checked again."""
-    mark, layouts = intake["number"], list(columns.LAYOUTS)
+    mark, layouts, mapping = shown["number"], list(columns.LAYOUTS), first.mapping
     parts = st.columns(4)
     layout = parts[0].selectbox(
         t("data.columns.layout"), layouts, layouts.index(mapping.layout) if mapping else None,
@@ -119,8 +152,9 @@ def _columns(intake: dict[str, Any], table: Table, mapping: Mapping | None) -> N
     needed, guessed = columns.LAYOUTS[layout], mapping.columns if mapping and mapping.layout == layout else {}
     chosen = {}
     for place, field in enumerate((*needed.required, *needed.optional), 1):
-        options = [*(() if field in needed.required else ("",)), *table.columns]
-        default = guessed.get(field, field if field in table.columns else None if field in needed.required else "")
+        options = [*(() if field in needed.required else ("",)), *first.columns]
+        named = field if field in first.columns else None if field in needed.required else ""
+        default = guessed.get(field, "") if guessed else named
         chosen[field] = parts[place % 4].selectbox(
             t("data.field", field=field), options, None if default is None else options.index(default),
             format_func=lambda name: name or "–", key=f"data_field_{mark}_{layout}_{field}",
@@ -129,14 +163,20 @@ def _columns(intake: dict[str, Any], table: Table, mapping: Mapping | None) -> N
     if any(not chosen[field] for field in needed.required):
         st.caption(t("data.columns_missing"))
         return
-    named = {field: column for field, column in chosen.items() if column}
-    if mapping is None or (layout, named) != (mapping.layout, mapping.columns):
-        told = Mapping(layout, named, table.names.get(named.get("label", ""), []))
-        with st.spinner(t("data.checking")):
-            intake["found"] = {
-                split: checks.inspect_table(inspection.table, told, **_how()) if inspection.table else inspection
-                for split, inspection in intake["found"].items()
-            }
+    said = {field: column for field, column in chosen.items() if column}
+    if mapping is None or (layout, said) != (mapping.layout, mapping.columns):
+        _again(shown, Mapping(layout, said, first.names.get(said.get("label", ""), [])))
+
+
+def _again(shown: dict[str, Any], told: Mapping) -> None:
+    if shown["job"]:
+        intake.again(shown["job"], mapping=asdict(told))
+        st.rerun()
+    with st.spinner(t("data.checking")):
+        shown["found"] = {
+            split: checks.inspect_table(inspection.table, told, **_counting()) if inspection.table else inspection
+            for split, inspection in shown["found"].items()
+        }
 
 
 def _report(name: str, inspection: Inspection) -> None:
@@ -158,7 +198,7 @@ def _report(name: str, inspection: Inspection) -> None:
         placeholder="–",
     )
     st.download_button(
-        t("data.report"), report.as_csv().encode("utf-8-sig"), f"{name}-problems.csv", "text/csv",
+        t("data.report"), lambda: report.as_csv().encode("utf-8-sig"), f"{name}-problems.csv", "text/csv",
         icon=":material/download:", type="tertiary", on_click="ignore", key=f"data_report_{name}",
     )  # fmt: skip
 
@@ -174,9 +214,9 @@ def _line(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _keep(intake: dict[str, Any], found: dict[str, Inspection]) -> None:
+def _keep(shown: dict[str, Any], found: dict[str, Inspection]) -> None:
     """What is done about the problems, how the rows are split, and the button."""
-    mark = intake["number"]
+    mark = shown["number"]
     all_problems = [problem for inspection in found.values() for problem in inspection.report.problems]
     fixable = [fix for fix in FIXES if any(problem.fix == fix for problem in all_problems)]
     milder = sorted({problem.reason for problem in all_problems if problem.severity == MAY})
@@ -197,29 +237,30 @@ def _keep(intake: dict[str, Any], found: dict[str, Inspection]) -> None:
                 key=f"data_must_{mark}",
             )  # fmt: skip
         skip = [*skip, MUST] if act == "skip" else skip
-    label, seed, share = _split(intake, found)
+    label, seed, share = _split(shown, found)
     try:
-        rows = sum(len(inspection.rows(fixes, skip)) for inspection in found.values())
+        rows = sum(len(inspection.left(fixes, skip)) for inspection in found.values())
     except Exception as error:
         show_error(error)
         return
     if not st.button(t("finetune.use_rows", count=rows), type="primary", icon=":material/check:", key="data_keep"):
         return
     try:
-        st.query_params["data"] = datasets.keep(
-            label or intake["label"], found, fixes, skip, seed=seed, share=share, source=intake["source"]
-        )
+        if shown["job"]:
+            intake.keep(shown["job"], label or shown["label"], fixes, skip, seed, share)
+            st.rerun()
+        with st.spinner(t("data.stage.split")):
+            about = {"seed": seed, "share": share, "source": shown["source"]}
+            name = datasets.keep(label or shown["label"], found, fixes, skip, **about)
     except Exception as error:
         show_error(error)
     else:
-        st.session_state.pop("data_intake")
-        st.session_state["data_turn"] += 1
-        st.rerun()
+        _kept(name)
 
 
-def _split(intake: dict[str, Any], found: dict[str, Inspection]) -> tuple[str, int, float]:
+def _split(shown: dict[str, Any], found: dict[str, Inspection]) -> tuple[str, int, float]:
     left, middle, right = st.columns(3)
-    label = left.text_input(t("data.label"), intake["label"], key=f"data_label_{intake['number']}").strip()
+    label = left.text_input(t("data.label"), shown["label"], key=f"data_label_{shown['number']}").strip()
     if len(found) > 1:
         middle.caption(t("data.own_splits"))
         return label, 7, 0.0
