@@ -4,20 +4,23 @@ The same rows of rag-qa-zh, asked of the embedded model and of it with the app's
 passage in the prompt (what a knowledge base would have found): 2 × 2 arms, greedy, at most 48 new tokens. Each way has
 a process of its own; its time is that of the answers alone, without loading, its memory the highest resident set of the
 process (VmHWM: ru_maxrss begins with that of whoever started it), the libraries' own included; how it is without what
-they take before a model is loaded is told beside it. The perplexity of the references, which the other way
-does not measure at all, is timed apart. The live grid: four arms of one question in one batch against one answer, both
-of exactly 48 tokens, in turn.
+they take before a model is loaded is told beside it. The perplexity of the references, which the other way does not
+measure at all, is timed apart. The live grid: four arms of one question in one batch against one answer, both of
+exactly 48 tokens, in turn. With --large also the memory with a random model of 1.1 billion weights (4.4 GB), two rows
+and four tokens an answer: there the weights are most of it.
 
 Claims: at most 0.4 of the time and 0.6 of the memory, the same answers; four arms at most 2.0 times one answer.
-Run: python -m benchmarks.comparison [--limit ROWS]
+Run: python -m benchmarks.comparison [--limit ROWS] [--large]
 """
 
 import argparse
 import json
+import os
 import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -49,7 +52,36 @@ def experiment(limit: int) -> dict[str, Any]:
         asked = {False: row["question"], True: prompts.with_context(row["question"], [row["context"]])}
         texts = {grid.condition(arm): asked[bool(arm["rag"])] for arm in arms}
         rows.append({"prompts": texts, "expected": {"references": [row["answer"]]}})
-    return {"model": own.model, "arms": arms, "rows": rows, "strategies": {ZERO_SHOT: {"kind": ZERO_SHOT}}}
+    strategies = {ZERO_SHOT: {"kind": ZERO_SHOT}}
+    return {"model": own.model, "arms": arms, "rows": rows, "strategies": strategies, "tokens": TOKENS}
+
+
+def enlarged(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The same asked of a random model of 1.1 billion weights and a random adapter, made in ``folder`` if need be."""
+    model, adapter = folder / "model", folder / "adapter"
+    if not model.exists():
+        import torch
+        from peft import LoraConfig, get_peft_model
+        from transformers import LlamaConfig, LlamaForCausalLM
+
+        from core.models import loading, own, store
+
+        small = cards.card(inputs["model"])
+        tokenizer = loading.load_tokenizer(store.directory(small), small)
+        sizes = {"hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 22, "num_attention_heads": 32}
+        config = LlamaConfig(vocab_size=len(tokenizer), num_key_value_heads=4, max_position_embeddings=2048, **sizes)
+        with torch.device("meta"):
+            whole = LlamaForCausalLM(config)
+        whole = whole.to_empty(device="cpu")
+        for weight in whole.parameters():
+            torch.nn.init.normal_(weight, std=0.02)
+        whole.save_pretrained(model)
+        tokenizer.save_pretrained(model)
+        own.add(own.from_directory(model, "large"))
+        lora = LoraConfig(r=16, target_modules="all-linear", task_type="CAUSAL_LM")
+        get_peft_model(whole, lora).save_pretrained(adapter)
+    arms = [{**arm, "path": arm["path"] and str(adapter)} for arm in inputs["arms"]]
+    return {**inputs, "model": "large", "arms": arms, "tokens": 4}
 
 
 def together(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -63,12 +95,12 @@ def together(inputs: dict[str, Any]) -> dict[str, Any]:
     engine.load(inputs["model"]).result()
     fit = lengths.of(cards.card(inputs["model"]), inputs["rows"])
     assert fit
-    batches, _ = worker.batches(inputs, replace(fit, answer=TOKENS))
+    batches, _ = worker.batches(inputs, replace(fit, answer=inputs["tokens"]))
     engine.submit(inputs["model"], [worker.request(batches[0][-1])], Options(max_new_tokens=1)).result()  # the adapter
     answers, began = {}, time.perf_counter()
     for batch in batches:
         requests = [worker.request(ask) for ask in batch]
-        said = engine.submit(inputs["model"], requests, Options(max_new_tokens=TOKENS)).result()
+        said = engine.submit(inputs["model"], requests, Options(max_new_tokens=inputs["tokens"])).result()
         answers.update({ask.key: answer.text for ask, answer in zip(batch, said, strict=True)})
     seconds, peak = time.perf_counter() - began, _resident("VmHWM")
     began = time.perf_counter()
@@ -91,7 +123,7 @@ def apart(inputs: dict[str, Any]) -> dict[str, Any]:
     second, _ = loading.load_generator(cards.card(inputs["model"]))
     path = next(arm["path"] for arm in inputs["arms"] if arm["path"])
     models = {"": base, path: PeftModel.from_pretrained(second, path).eval()}
-    options = {"max_new_tokens": TOKENS, "do_sample": False, "repetition_penalty": 1.0}
+    options = {"max_new_tokens": inputs["tokens"], "do_sample": False, "repetition_penalty": 1.0}
 
     def write(model: Any, text: str) -> str:
         ids = torch.tensor([prompts.encode(tokenizer, prompts.conversation(text))])
@@ -157,10 +189,15 @@ def _report(answers: dict[Any, str], seconds: float, peak: int, **more: float) -
     return {"answers": told, "seconds": seconds, "peak": peak, **more}
 
 
-def measured(way: str, limit: int) -> dict[str, Any]:
-    """One way in a process of its own."""
+def measured(way: str, limit: int, large: str = "") -> dict[str, Any]:
+    """One way in a process of its own.
+
+    Args:
+        large: a folder to make the large model in, or where it is already.
+    """
     command = [sys.executable, "-m", "benchmarks.comparison", "--way", way, "--limit", str(limit)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    more = {"YUAN_DATA_DIR": large, "LARGE": large} if large else {}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **more})
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -170,13 +207,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=int, default=32, help="rows of the data set's test")
     parser.add_argument("--way", choices=WAYS, help="measure one way in this process")
+    parser.add_argument("--large", action="store_true", help="also the memory with a model of 4.4 GB")
     chosen = parser.parse_args()
     if chosen.way:
-        print(json.dumps(WAYS[chosen.way](experiment(chosen.limit)), ensure_ascii=False))
+        inputs = experiment(chosen.limit)
+        if folder := os.environ.get("LARGE"):
+            inputs = enlarged(inputs, Path(folder))
+        print(json.dumps(WAYS[chosen.way](inputs), ensure_ascii=False))
         return
     ours, theirs, grid = (measured(way, chosen.limit) for way in WAYS)
     different = [key for key, text in theirs["answers"].items() if ours["answers"][key] != text]
-    report = {
+    report: dict[str, Any] = {
         "rows": chosen.limit,
         "answers": len(theirs["answers"]),
         "seconds": {"together": round(ours["seconds"], 1), "apart": round(theirs["seconds"], 1)},
@@ -192,6 +233,17 @@ def main() -> None:
         "live_seconds": {"one": round(grid["one"], 2), "four": round(grid["grid"], 2)},
         "claims": CLAIMS,
     }
+    if chosen.large:
+        from core.models import store
+
+        embedded = cards.card(adapters.shipped()[ADAPTER].model)
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "models").mkdir()
+            Path(folder, "models", embedded.name).symlink_to(store.directory(embedded))
+            measured("apart", 1, folder)  # makes the model, which would count in a peak
+            peaks = {way: measured(way, 2, folder)["peak"] for way in ("together", "apart")}
+        report["large_gigabytes"] = {way: round(peak / 1e9, 2) for way, peak in peaks.items()}
+        report["large_memory"] = round(peaks["together"] / peaks["apart"], 3)
     print(json.dumps(report, indent=1, ensure_ascii=False))
 
 
