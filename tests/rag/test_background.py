@@ -11,7 +11,7 @@ import pytest
 from core import jobs
 from core.errors import UserError
 from core.models.cards import ModelCard
-from core.rag import background, bases, knowledge, vector_cache
+from core.rag import background, bases, knowledge, vector_cache, worker
 from core.settings import settings
 from tests.helpers.searching import passages
 from tests.helpers.waiting import eventually
@@ -35,22 +35,34 @@ def write(folder: Path, files: int, parts: int, seed: int = 0) -> Path:
     return folder
 
 
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker's work is done in this process, at once: for what is not about the process."""
+
+    def launch(module: str, folder: Path) -> int:
+        assert module == background.WORKER
+        worker.main(folder)
+        return 0
+
+    monkeypatch.setattr(jobs, "launch", launch)
+
+
 def staged(name: str) -> int:
     with sqlite3.connect(bases.folder(name) / "base.db", timeout=30) as db:
         return int(db.execute("SELECT COUNT(*) FROM documents").fetchone()[0])
 
 
 def test_killed_and_gone_on_with_it_is_the_same_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    documents = write(tmp_path / "documents", files=60, parts=20)
+    documents = write(tmp_path / "documents", files=40, parts=8)
     knowledge.start("kb", [documents])
     eventually(lambda: staged("kb") >= 1)
-    worker = jobs.process(background.folder("kb"))
-    assert worker
-    worker.kill()
+    process = jobs.process(background.folder("kb"))
+    assert process
+    process.kill()
     last: Any = eventually(lambda: (seen := knowledge.progress("kb")) and not seen.live and seen)
     assert last.status == jobs.INTERRUPTED
     assert "killed" in last.error["message"]
-    assert 0 < staged("kb") < 60, "it was over before it was killed"
+    assert 0 < staged("kb") < 40, "it was over before it was killed"
     with pytest.raises(UserError, match="is not indexed yet"):
         passages("kb", "llama")  # nothing half in
     knowledge.resume("kb")
@@ -60,7 +72,7 @@ def test_killed_and_gone_on_with_it_is_the_same_index(tmp_path: Path, monkeypatc
     knowledge.build("undisturbed", [documents])
     (ids, vectors), (expected_ids, expected) = knowledge.vectors("kb"), knowledge.vectors("undisturbed")
     assert ids == expected_ids
-    assert len(ids) == 60 * 20
+    assert len(ids) == 40 * 8
     assert np.abs(vectors - expected).max() <= 1e-6
     assert knowledge.version("kb") == knowledge.version("undisturbed")
     with pytest.raises(UserError, match="nothing to go on with"):
@@ -70,7 +82,7 @@ def test_killed_and_gone_on_with_it_is_the_same_index(tmp_path: Path, monkeypatc
 def test_stopped_it_ends_at_once_and_the_base_answers_as_before(tmp_path: Path) -> None:
     knowledge.build("kb", [write(tmp_path / "few", files=1, parts=2)])
     before = knowledge.version("kb")
-    knowledge.start("kb", [write(tmp_path / "many", files=200, parts=20, seed=1)], mode="build")
+    knowledge.start("kb", [write(tmp_path / "many", files=60, parts=20, seed=1)], mode="build")
     with pytest.raises(UserError, match="is being indexed already"):
         knowledge.start("kb", [tmp_path / "few"])
     eventually(lambda: (seen := knowledge.progress("kb")) and seen.rows > 0)
@@ -88,9 +100,9 @@ def test_stopped_it_ends_at_once_and_the_base_answers_as_before(tmp_path: Path) 
 
 def test_searches_go_on_while_documents_come_in(tmp_path: Path) -> None:
     """Each answer is wholly of the base before or wholly of the base after."""
-    knowledge.build("kb", [write(tmp_path / "old", files=2, parts=30)])
+    knowledge.build("kb", [write(tmp_path / "old", files=2, parts=10)])
     old = {row.text for row in knowledge.rows("kb")}
-    knowledge.start("kb", [write(tmp_path / "new", files=20, parts=30, seed=3)], mode="build")
+    knowledge.start("kb", [write(tmp_path / "new", files=20, parts=10, seed=3)], mode="build")
     answers: list[set[str]] = []
     failures: list[Exception] = []
     over = threading.Event()
@@ -119,7 +131,7 @@ def test_searches_go_on_while_documents_come_in(tmp_path: Path) -> None:
     assert answers[-1] <= new and len(answers[-1]) == 10
 
 
-def test_uploads_stay_inside_their_folder_and_leave_it_when_they_are_in(tmp_path: Path) -> None:
+def test_uploads_stay_inside_their_folder_and_leave_it_when_they_are_in(here: None, tmp_path: Path) -> None:
     uploads = [
         ("../../evil.md", b"An owl."),
         ("C:\\x\\evil.md", b"A fox."),
@@ -142,7 +154,7 @@ def test_uploads_stay_inside_their_folder_and_leave_it_when_they_are_in(tmp_path
     assert bases.folder("kb") in kept.parents
 
 
-def test_one_document_is_replaced_and_indexed_again_by_a_job(tmp_path: Path) -> None:
+def test_one_document_is_replaced_and_indexed_again_by_a_job(here: None, tmp_path: Path) -> None:
     knowledge.build("kb", [write(tmp_path / "few", files=2, parts=1)])
     with pytest.raises(UserError, match=r"no document “z\.md”"):
         knowledge.start("kb", document="z.md")
@@ -159,11 +171,11 @@ def test_one_document_is_replaced_and_indexed_again_by_a_job(tmp_path: Path) -> 
 
 
 def test_removing_a_base_ends_its_job(tmp_path: Path) -> None:
-    knowledge.start("kb", [write(tmp_path / "many", files=200, parts=20)])
+    knowledge.start("kb", [write(tmp_path / "many", files=60, parts=20)])
     eventually(lambda: (seen := knowledge.progress("kb")) and seen.rows > 0)
-    worker = jobs.process(background.folder("kb"))
+    process = jobs.process(background.folder("kb"))
     knowledge.remove("kb")
-    assert worker and not worker.is_running()
+    assert process and not process.is_running()
     assert not bases.folder("kb").exists()
     assert "kb" not in {row["name"] for row in knowledge.listing()}
 
