@@ -1,8 +1,10 @@
 """What is told of a run on the way: alerts from figures made up for them, progress that goes on, and reports."""
 
 import sys
+from contextvars import ContextVar
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -137,6 +139,36 @@ def test_swanlab_is_told_by_its_own_callback_and_keeps_its_files_in_the_run(
     [given] = asked
     assert (given["mode"], given["experiment_name"]) == ("local", "tiny")
     assert Path(given["log_dir"]).is_relative_to(folder)
+
+
+def test_trackio_gets_the_figures_and_sends_none_elsewhere(
+    tiny_card: ModelCard, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for the package, put where transformers looks for it."""
+    asked: list[dict[str, Any]] = []
+    told: list[dict[str, Any]] = []
+    ended: list[bool] = []
+    package = ModuleType("trackio")
+    package.__spec__ = ModuleSpec("trackio", None)
+    parts = {
+        "init": lambda **given: asked.append(given),
+        "log": told.append,
+        "finish": lambda: ended.append(True),
+        "config": {},
+        "context_vars": SimpleNamespace(current_space_id=ContextVar("space", default=None)),
+    }
+    for name, part in parts.items():
+        setattr(package, name, part)
+    monkeypatch.setitem(sys.modules, "trackio", package)
+    config = training.config(dataset, max_steps=2, eval_steps=2, report_to="trackio")
+    folder = training.prepared(config)
+    training.train(folder)
+    [given] = asked
+    assert (given["project"], given["name"], given["space_id"], ended) == (reporting.PROJECT, "tiny", None, [True])
+    losses = {point["train/global_step"]: point["train/loss"] for point in told if "train/loss" in point}
+    kept = training.losses(folder)
+    assert losses == dict(enumerate(kept, 1)) and len(kept) == 2
+    assert [point["train/global_step"] for point in told if "eval/loss" in point] == [0, 2]
 
 
 def test_the_paged_optimizer_gives_way_without_a_gpu(
