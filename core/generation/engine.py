@@ -20,6 +20,7 @@ from core.generation import likelihood, prefill, watching
 from core.generation.prompts import Message, encode_within, longest_prompt
 from core.models import IMPORTING, cards, loading, memory, placement
 from core.models.cards import ModelCard
+from core.models.kept import Loaded
 
 BASE = "__base__"  # PEFT's word for a row that goes past all adapters
 MAX_ADAPTERS = 8
@@ -51,16 +52,6 @@ class Options:
         """The card's own defaults, except for what somebody has chosen (None: nothing chosen)."""
         defaults = card.generation.model_dump()
         return cls(**{**defaults, **{name: value for name, value in chosen.items() if value is not None}})
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """The model in memory: its catalog name, bytes of its weights, their type, and where they are."""
-
-    name: str
-    memory: int
-    dtype: str
-    device: str
 
 
 @dataclass

@@ -1,9 +1,20 @@
 """An encoder that stays in memory between two uses, until another one is wanted or its memory is."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from core.models import placement
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory: its catalog name, bytes of its weights, their type, and where they are."""
+
+    name: str
+    memory: int
+    dtype: str
+    device: str
 
 
 class Kept:
@@ -27,8 +38,11 @@ class Kept:
             self._model = None
             placement.release()
 
-    @property
-    def bytes(self) -> int:
-        """Memory its weights take; 0 while there is none."""
-        model = self._model
-        return sum(weight.nbytes for weight in model.parameters()) if model is not None else 0
+    def loaded(self) -> Loaded | None:
+        """The one in memory; None while there is none."""
+        name, model = self._name, self._model
+        if model is None:
+            return None
+        weights = list(model.parameters())
+        dtype = str(weights[0].dtype).removeprefix("torch.")
+        return Loaded(name, sum(weight.nbytes for weight in weights), dtype, str(weights[0].device))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.models import IMPORTING, cards, loading, placement, preparing, store
-from core.models.kept import Kept
+from core.models.kept import Kept, Loaded
 from core.rag import vector_cache
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ def _in_bfloat16(model: Any) -> Any:
     return fast if float((run(model) * run(fast)).sum(1).min()) >= COSINE else model
 
 
-def held() -> int:
-    """Bytes that the embedder in memory takes; 0: there is none."""
-    return _embedder.bytes
+def loaded() -> Loaded | None:
+    """The embedder in memory; None: there is none."""
+    return _embedder.loaded()
 
 
 def unload() -> None:

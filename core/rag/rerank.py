@@ -6,7 +6,7 @@ from typing import Any
 
 from core.models import cards, loading, store
 from core.models.cards import ModelCard
-from core.models.kept import Kept
+from core.models.kept import Kept, Loaded
 from core.rag.chunks import sentences
 from core.rag.lexical import Lexical, asked, terms
 
@@ -23,9 +23,9 @@ def _reranker(name: str) -> Any:
     return loading.load_reranker(cards.card(name))
 
 
-def held() -> int:
-    """Bytes that the cross-encoder in memory takes; 0: there is none."""
-    return _reranker.bytes
+def loaded() -> Loaded | None:
+    """The cross-encoder in memory; None: there is none."""
+    return _reranker.loaded()
 
 
 def unload() -> None:

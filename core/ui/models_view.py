@@ -36,23 +36,29 @@ def size(amount: float) -> str:
 
 @st.fragment(run_every=2.0)
 def meter() -> None:
-    """Memory of the machine and of each GPU, and the model that is in it."""
-    now, loaded = memory.usage(), resources.engine().loaded()
+    """Memory of the machine and of each GPU, and the app's models that are in it."""
+    now, loaded = memory.usage(), resources.loaded()
     bars = [(t("models.machine"), now.used, now.total), *now.gpus]
     for column, (name, used, total) in zip(st.columns(max(2, len(bars))), bars, strict=False):
         with column:
             text = t("models.used", name=name, used=size(used), total=size(total))
             st.progress(min(1.0, used / max(1, total)), text=components.plain(text))
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if loaded is None:
-            st.caption(t("models.nothing_loaded"))
-            return
-        place = "GPU" if loaded.device.startswith("cuda") else loaded.device.upper()
-        words = t("models.loaded", name=loaded.name, size=size(loaded.memory), dtype=loaded.dtype, place=place)
-        st.markdown(words)
-        if st.button(t("models.unload"), icon=":material/eject:", type="tertiary", key="unload"):
-            resources.engine().unload().wait()
-            st.rerun(scope="app")
+    if not loaded:
+        st.caption(t("models.nothing_loaded"))
+    for one in loaded:
+        place = "GPU" if one.device.startswith("cuda") else one.device.upper()
+        with st.container(horizontal=True, vertical_alignment="center"):
+            name = components.plain(one.name)
+            words = t("models.loaded", name=name, size=size(one.memory), dtype=one.dtype, place=place)
+            st.markdown(words, width="content")
+            _unload(t("models.unload"), one.name)
+    if len(loaded) > 1:
+        _unload(t("models.unload_all", size=size(sum(one.memory for one in loaded))))
+
+
+def _unload(label: str, name: str = "") -> None:
+    if st.button(label, icon=":material/eject:", type="tertiary", key=f"unload-{name}" if name else "unload"):
+        components.act(lambda: resources.unload(name))
 
 
 def add_form() -> None:
@@ -124,8 +130,7 @@ def _head(card: ModelCard, state: State) -> None:
         st.markdown(f"**{components.plain(card.title)}**", width="content")
         icon, color = BADGES[state.kind]
         st.badge(t(f"models.state.{state.kind}"), icon=f":material/{icon}:", color=color)
-        loaded = resources.engine().loaded()
-        if loaded and loaded.name == card.name:
+        if card.name in {one.name for one in resources.loaded()}:
             st.badge(t("models.in_memory"), icon=":material/memory:", color="violet")
         if store.default_generator().name == card.name:
             st.badge(t("models.answers"), icon=":material/star:", color="blue")
@@ -233,9 +238,7 @@ def _actions(card: ModelCard, state: State, mine: bool) -> None:
 
 
 def _remove(card: ModelCard, mine: bool) -> None:
-    loaded = resources.engine().loaded()
-    if loaded and loaded.name == card.name:
-        resources.engine().unload().wait()
+    resources.unload(card.name)
     resources.works().pop(card.name, None)
     if downloads.state(card).kind != ABSENT and not store.is_own(card):
         downloads.remove(card)

@@ -12,6 +12,7 @@ from core.generation import check
 from core.generation.engine import Engine
 from core.models import cards, loading, store
 from core.models.cards import ModelCard
+from core.models.kept import Loaded
 from core.rag import embedding, rerank
 
 
@@ -37,17 +38,32 @@ def warm() -> None:
     threading.Thread(target=load, daemon=True, name="warm-up").start()
 
 
+def loaded() -> list[Loaded]:
+    """The models that the app itself has in memory: the one that answers, and those that search."""
+    return [found for look, _ in _holders() if (found := look())]
+
+
 def held() -> int:
-    """Bytes of all models that the app itself has in memory: the one that answers, and those that search."""
-    loaded = engine().loaded()
-    return (loaded.memory if loaded else 0) + embedding.held() + rerank.held()
+    """Bytes of all of them."""
+    return sum(one.memory for one in loaded())
 
 
-def unload() -> None:
-    """Give their memory back, after what they are at; each is loaded again when it is next needed."""
-    engine().unload().wait()
-    embedding.unload()
-    rerank.unload()
+def unload(name: str = "") -> None:
+    """Give back the memory of the model of that name (empty: of all), after what it is at.
+
+    It is loaded again when it is next needed.
+    """
+    for look, give_back in _holders():
+        if (found := look()) and name in ("", found.name):
+            give_back()
+
+
+def _holders() -> list[tuple[Callable[[], Loaded | None], Callable[[], Any]]]:
+    return [
+        (engine().loaded, lambda: engine().unload().wait()),
+        (embedding.loaded, embedding.unload),
+        (rerank.loaded, rerank.unload),
+    ]
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

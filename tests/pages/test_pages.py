@@ -15,10 +15,12 @@ from core import files, jobs
 from core.generation import chats
 from core.models import cards
 from core.models.cards import ModelCard
-from core.rag import knowledge
+from core.models.kept import Loaded
+from core.rag import embedding, knowledge
 from core.settings import ROOT, settings
 from core.training import config, runs
 from core.training.data import datasets
+from core.ui import models_view, resources
 from tests.helpers.waiting import eventually
 
 PAGES = {
@@ -115,6 +117,29 @@ def test_the_models_page_shows_every_card_and_what_it_can_do(tiny_card: ModelCar
 
     eventually(tested, 60)
     assert "in memory" in " ".join(element.value for element in app.markdown)
+
+
+def test_every_model_in_memory_is_shown_and_given_back_one_by_one_or_all(
+    tiny_card: ModelCard, tiny_embedder: ModelCard
+) -> None:
+    def fill() -> None:
+        resources.engine().load("tiny").result()
+        embedding.embed(["warm"], "query")
+
+    fill()
+    app = opened("models")
+    lines = [element.value for element in app.markdown if element.value.startswith("In memory")]
+    assert [size in line for line, size in zip(lines, map(_weights, resources.loaded()), strict=True)] == [True, True]
+    app.button(key=f"unload-{tiny_embedder.name}").click().run()
+    assert [one.name for one in resources.loaded()] == ["tiny"] and "unload" not in {b.key for b in app.button}
+    fill()
+    app.run()
+    app.button(key="unload").click().run()
+    assert resources.loaded() == [] and not app.exception
+
+
+def _weights(one: Loaded) -> str:
+    return f"{models_view.size(one.memory)} of weights ({one.dtype}, CPU)"
 
 
 def test_a_model_of_ones_own_is_added_and_taken_out_again(tiny_model_dir: Path) -> None:

@@ -85,7 +85,7 @@ def test_models_that_the_app_holds_are_unloaded_with_one_click(
     engine.load("tiny").result()
     embedding.embed(["warm"], "query")
     answers = engine.loaded().memory
-    assert resources.held() == answers + embedding.held() > answers > 0
+    assert resources.held() == answers + embedding.loaded().memory > answers > 0
     monkeypatch.setattr(memory, "free", lambda where: 10**6)
     app = opened("finetune")
     app.button(key="train_unload").click().run()

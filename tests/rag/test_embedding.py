@@ -125,7 +125,9 @@ def test_tokens_are_counted_without_special_ones(embedder: ModelCard) -> None:
 def test_its_memory_is_counted_and_given_back_until_it_is_needed_again(embedder: ModelCard) -> None:
     first = embedding.embed(["A llama."], "query")
     model = embedding._embedder(embedder.name)
-    assert embedding.held() == sum(p.numel() * p.element_size() for p in model.parameters()) > 0
+    held = embedding.loaded()
+    assert held and held.name == embedder.name
+    assert held.memory == sum(p.numel() * p.element_size() for p in model.parameters()) > 0
     embedding.unload()
-    assert embedding.held() == 0
-    assert np.array_equal(embedding.embed(["A llama."], "query"), first) and embedding.held() > 0
+    assert embedding.loaded() is None
+    assert np.array_equal(embedding.embed(["A llama."], "query"), first) and embedding.loaded() == held
