@@ -45,15 +45,16 @@ def meter() -> None:
             st.progress(min(1.0, used / max(1, total)), text=components.plain(text))
     if not loaded:
         st.caption(t("models.nothing_loaded"))
-    for one in loaded:
-        place = "GPU" if one.device.startswith("cuda") else one.device.upper()
-        with st.container(horizontal=True, vertical_alignment="center"):
-            name = components.plain(one.name)
-            words = t("models.loaded", name=name, size=size(one.memory), dtype=one.dtype, place=place)
-            st.markdown(words, width="content")
-            _unload(t("models.unload"), one.name)
-    if len(loaded) > 1:
-        _unload(t("models.unload_all", size=size(sum(one.memory for one in loaded))))
+    with st.container(gap=None):
+        for one in loaded:
+            place = "GPU" if one.device.startswith("cuda") else one.device.upper()
+            name, amount = components.plain(one.name), size(one.memory)
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                words = t("models.loaded", name=name, size=amount, dtype=one.dtype, place=place)
+                st.markdown(words, width="content")
+                _unload(t("models.unload"), one.name)
+        if len(loaded) > 1:
+            _unload(t("models.unload_all", size=size(sum(one.memory for one in loaded))))
 
 
 def _unload(label: str, name: str = "") -> None:
