@@ -27,17 +27,17 @@ with st.container(horizontal=True, vertical_alignment="center"):
         t("chat.mode"),
         view.MODES,
         default="both",
+        required=True,
         format_func=lambda m: t(f"chat.modes.{m}"),
         key="chat_mode",
         label_visibility="collapsed",
     )
     bases = [row["name"] for row in knowledge.listing()]
     kb = view.choose_kb(bases, chat)
-    chosen = view.settings_popover(mode or "both")
+    chosen = view.settings_popover(mode)
     if chat["turns"]:
         view.manage(chat)
 
-mode = mode or "both"
 if mode == view.GRID:
     chosen |= live_grid_view.choose(chosen["model"])
 card = cards.card(chosen["model"])

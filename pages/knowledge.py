@@ -29,6 +29,7 @@ tab = st.segmented_control(
     list(TABS),
     format_func=lambda name: t(f"knowledge.tabs.{name}"),
     key="kb_tab",
+    required=True,
     label_visibility="collapsed",
 )
 try:

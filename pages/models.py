@@ -15,8 +15,9 @@ kind = st.segmented_control(  # not beside the button: here it wraps on a phone
     t("models.show"),
     ["all", "here", *view.GROUPS],
     default="all",
+    required=True,
     format_func=lambda name: t(f"models.filter.{name}"),
     key="models_filter",
     label_visibility="collapsed",
 )
-view.catalog(list(cards.catalog().values()), kind or "all")
+view.catalog(list(cards.catalog().values()), kind)

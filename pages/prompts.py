@@ -44,7 +44,12 @@ names = list(templates.listing())
 if st.session_state.get("prompts_edited") not in names:
     st.session_state["prompts_edited"] = names[0]
 edited = st.segmented_control(
-    t("prompts.templates"), names, key="prompts_edited", label_visibility="collapsed", persist_state="session"
+    t("prompts.templates"),
+    names,
+    key="prompts_edited",
+    required=True,
+    label_visibility="collapsed",
+    persist_state="session",
 )
 editor_view.show(edited or names[0])
 

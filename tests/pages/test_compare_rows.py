@@ -117,10 +117,11 @@ def test_galleries_show_the_rows_that_one_thing_moved_a_few_at_a_time(folder: Pa
     kind, metric = f"gallery_kind_{folder.name}", f"gallery_metric_{folder.name}"
     labels = app.segmented_control(key=kind).options
     assert labels == ["Fine-tuning hurt (0)", "RAG hurt (1)", "Fine-tuning helped (19)", "RAG helped (24)"]
-    assert "Fine-tuning hurt" in app.info[0].value
-    app.segmented_control(key=kind).set_value("rag_hurt").run()
+    assert app.segmented_control(key=kind).value == "rag_hurt", "the first that has a row"
     assert app.caption[0].value.startswith("Row 1 · ROUGE-L −1.000")
     assert sum('class="chip ' in body for body in bodies(app)) == 2
+    app.segmented_control(key=kind).set_value("adapter_hurt").run()
+    assert "Fine-tuning hurt" in app.info[0].value
     app.selectbox(key=metric).set_value("exact").run()
     app.segmented_control(key=kind).set_value("rag_helped").run()
     assert app.caption[0].value == "The 12 strongest of 24."

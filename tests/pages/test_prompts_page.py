@@ -178,7 +178,7 @@ def test_how_many_examples_had_room_is_said_beside_the_preview_and_under_the_ans
     [answer] = answered(press(app, "prompts_run"))["answers"]
     assert answer["text"] and answer["left_out"] > 0
     told = f"{answer['examples']} of 9 examples had room"
-    assert f"few-shot: {told}" in preview and f" · {told}" in shown(app)
+    assert f"few-shot · {told}" in preview and f" · {told}" in shown(app)
     assert not app.warning, "the prompt fits now"
 
 

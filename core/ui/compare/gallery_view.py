@@ -39,7 +39,7 @@ def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
     kind = left.segmented_control(
         t("galleries.kind"),
         list(found),
-        default=next(iter(found)),
+        default=next((name for name, cases in found.items() if cases), next(iter(found))),
         required=True,
         wrap=True,
         format_func=lambda name: f"{t(f'galleries.{name}')} ({len(found[name])})",

@@ -83,7 +83,7 @@ def form() -> tuple[Form, Any]:
     names = templates.listing()
     chosen = st.session_state.get("prompts_strategies", list(KINDS))
     st.session_state["prompts_strategies"] = [name for name in chosen if name in names]
-    left, right = st.columns([3, 2])
+    left, right = st.columns(2)
     with left:
         text = st.text_area(
             t("prompts.input"), height=136, key="prompts_text", placeholder=t("chat.placeholder"),
@@ -191,7 +191,7 @@ def costs(asked: Form, how: Sequence[Strategy], passages: Sequence[dict[str, Any
         if given.left_out:
             used = len(given.examples)
             told = t("chat.examples", used=used, of=used + given.left_out)
-            st.caption(f"{components.plain(given.template.name)}: {told}")
+            st.caption(f"{components.plain(given.template.name)} · {told}")
     with st.expander(
         t("prompts.preview", tokens=" · ".join(f"{components.plain(name)} {tokens}" for name, tokens in whole.items())),
         icon=":material/terminal:",
