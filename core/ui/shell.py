@@ -35,6 +35,8 @@ def _gate() -> None:
     password = settings().password.get_secret_value()
     if not password or st.session_state.get("admitted"):
         return
+    # Without it Streamlit forgets which page the address asked for, and goes on with the overview.
+    st.navigation(pages(), position="hidden")
     st.title("Yuan Lab 源实验室")
     given = st.text_input(t("gate.password"), type="password", key="gate")
     if given and hmac.compare_digest(given.encode(), password.encode()):
