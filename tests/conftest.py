@@ -123,6 +123,19 @@ def embedded(embedded_models: Path, own_data_dir: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def shipped_bases(embedded_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ``kb`` directory with the shipped bases in it, indexed once by the real embedder: to be copied."""
+    from core.rag import calibration, knowledge
+
+    root = tmp_path_factory.mktemp("shipped")
+    (root / "models").symlink_to(embedded_models, target_is_directory=True)
+    with data_dir(root):
+        for name in ("llama2", "guangzhou"):
+            calibration.prepared(knowledge.view(name))
+    return root / "kb"
+
+
+@pytest.fixture(scope="session")
 def minilm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real sentence-transformers model that did not come from this project, out of a PyPI wheel."""
     folder = tmp_path_factory.mktemp("minilm")

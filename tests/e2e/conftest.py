@@ -70,11 +70,12 @@ class Server:
 
 
 @pytest.fixture
-def server(tmp_path: Path, embedded_models: Path) -> Iterator[Server]:
-    """A fresh server that is not started yet, with the embedded models in its data directory."""
+def server(tmp_path: Path, embedded_models: Path, shipped_bases: Path) -> Iterator[Server]:
+    """A fresh server that is not started yet, with the embedded models and shipped bases in its data directory."""
     data_dir = tmp_path / "app"
     data_dir.mkdir()
     (data_dir / "models").symlink_to(embedded_models, target_is_directory=True)
+    shutil.copytree(shipped_bases, data_dir / "kb")
     made = Server(data_dir)
     yield made
     made.kill()
@@ -95,21 +96,26 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(browser: Any, server: Server) -> Iterator[Callable[..., Any]]:
-    """Opens a page of the app in a window of its own: ``visit("chat", phone=True, theme="dark", locale="zh-CN")``."""
-    windows = []
+    """Opens a page of the app in a tab of its own: ``visit("chat", phone=True, theme="dark", locale="zh-CN")``.
+
+    Tabs of one kind share a window for the length of a test, and with it what the browser keeps of the app's files.
+    """
+    windows: dict[tuple[Any, ...], Any] = {}
 
     def opened(path: str = "", phone: bool = False, theme: str = "light", locale: str = "en-US") -> Any:
-        size = {"width": 390, "height": 844} if phone else {"width": 1280, "height": 800}
-        window = browser.new_context(viewport=size, color_scheme=theme, locale=locale, reduced_motion="reduce")
-        windows.append(window)
-        page = window.new_page()
+        kind = (phone, theme, locale)
+        if kind not in windows:
+            size = {"width": 390, "height": 844} if phone else {"width": 1280, "height": 800}
+            look = {"viewport": size, "color_scheme": theme, "locale": locale, "reduced_motion": "reduce"}
+            windows[kind] = browser.new_context(**look)
+        page = windows[kind].new_page()
         page.set_default_timeout(60_000)
         page.goto(f"{server.url}/{path}")
         page.wait_for_selector("h1")
         return page
 
     yield opened
-    for window in windows:
+    for window in windows.values():
         window.close()
 
 

@@ -10,7 +10,6 @@ from core.evaluation import retrieval
 from core.rag import embedding, knowledge
 from core.rag.retrieval import Retrieval, Settings, retrieve, search
 from core.settings import ROOT
-from tests.helpers.isolation import data_dir
 
 pytestmark = pytest.mark.embedded
 STARS = {
@@ -19,21 +18,10 @@ STARS = {
 }
 
 
-@pytest.fixture(scope="module")
-def built(embedded_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped bases, indexed once."""
-    root = tmp_path_factory.mktemp("built")
-    (root / "models").symlink_to(embedded_models, target_is_directory=True)
-    with data_dir(root):
-        for name in STARS:
-            knowledge.view(name)
-    return root / "kb"
-
-
 @pytest.fixture
-def bases(embedded: Path, built: Path) -> None:
-    """This test's own copy of them."""
-    shutil.copytree(built, embedded / "kb")
+def bases(embedded: Path, shipped_bases: Path) -> None:
+    """This test's own copy of the shipped bases."""
+    shutil.copytree(shipped_bases, embedded / "kb")
 
 
 @pytest.mark.usefixtures("bases")
@@ -99,7 +87,8 @@ def test_its_own_questions_are_answered_and_foreign_ones_mostly_are_not(name: st
         assert all(search(name, question) == [] for question in set(foreign) - set(found))
 
 
-def test_a_base_of_a_few_rows_knows_what_it_has_nothing_about(embedded: Path) -> None:
+@pytest.mark.usefixtures("bases")  # for their vectors: the same passages are not embedded again
+def test_a_base_of_a_few_rows_knows_what_it_has_nothing_about() -> None:
     knowledge.build("lora", [ROOT / "knowledge" / "llama2" / "lora.md"])
     assert len(knowledge.rows("lora")) < 8
     assert retrieve("lora", "Who proposed LoRA, and what does it freeze?").found
@@ -116,7 +105,8 @@ CROSS = {
 }
 
 
-def test_words_do_not_push_down_what_answers_in_another_language(embedded: Path) -> None:
+@pytest.mark.usefixtures("bases")  # for their vectors, too
+def test_words_do_not_push_down_what_answers_in_another_language() -> None:
     """Documents in both languages in one base, and questions in the other language than their answer's."""
     knowledge.build("both", [ROOT / "knowledge" / "llama2", ROOT / "knowledge" / "guangzhou"])
     better = worse = 0
