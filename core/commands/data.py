@@ -92,7 +92,7 @@ def data_preview(
     card = cards.card(model) if model else store.default_embedder() if labelled else store.default_generator()
     tokenizer = _tokenizer(card.name)
     task = "classify" if labelled else "seq2seq" if card.task == "seq2seq" else "causal"
-    how = {"task": task, "learn": learn.value, "labels": data.labels}
+    how: dict[str, Any] = {"task": task, "learn": learn.value, "labels": data.labels}
     shown = preview.shown(tokenizer, data.train[:rows], max_length, **how)
     tokens = preview.lengths(tokenizer, data.train, **how)
     lengths, plan = preview.histogram(tokens, max_length), preview.plan(tokens, max_length, batch_size)
@@ -129,13 +129,13 @@ def data_add(
     as_json: Json = False,
 ) -> None:
     """Check a data set, split it, and keep it under its name for training."""
-    from core.training.data import datasets, problems, splitting
+    from core.training.data import datasets, problems
 
     found = datasets.inspect(source, layout, dict(_pair(text) for text in column or []), stage)
     fixes, skipped = problems.FIXES if fix else (), (problems.MUST,) if skip else ()
     kept = datasets.keep(name or Path(source).stem, found, fixes, skipped, seed=seed, share=share, source=source)
     data = datasets.load(kept)
-    leaked = len(splitting.leaks(data.train, data.test))
+    leaked = len(datasets.leaks(kept))
     record = {"dataset": kept, "train": len(data.train), "test": len(data.test), "leaks": leaked}
     show(record, as_json, lambda: "\n".join(f"{key:<10}{value}" for key, value in record.items()))
 

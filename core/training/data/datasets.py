@@ -17,6 +17,9 @@ from core.training.data.checks import Inspection
 from core.training.data.columns import CHAT, LABEL, TEXT, Mapping, Row
 from core.training.data.formats import Table
 from core.training.data.problems import FIXES, MUST
+from core.training.data.splitting import Leak
+
+LEAKS = "leaks.json"
 
 
 @dataclass(frozen=True)
@@ -188,11 +191,25 @@ def add(label: str, rows: Sequence[Row], test: Sequence[Row] = (), **about: Any)
     labels = (mapping.labels if mapping else []) or label_names([*train, *tested])
     name = files.new_id(label)
     write(settings().uploads_dir / name, Dataset(name, train, tested, labels))
+    files.write_json(settings().uploads_dir / name / LEAKS, [asdict(leak) for leak in splitting.leaks(train, tested)])
     kept = {"label": label, "rows": len(train) + len(tested), "labels": labels, **about}
     if mapping:
         kept["mapping"] = asdict(mapping)
     files.write_json(settings().uploads_dir / name / "about.json", kept)
     return name
+
+
+def leaks(name: str) -> list[Leak]:
+    """Test rows of a set that stand among its train rows: as found when it was kept, else looked for now.
+
+    Raises:
+        UserError: see :func:`load`.
+    """
+    kept = files.read_json(settings().uploads_dir / name / LEAKS)
+    if kept is not None:
+        return [Leak(**leak) for leak in kept]
+    data = load(name)
+    return splitting.leaks(data.train, data.test)
 
 
 def remove(name: str) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from core.training.data.columns import Row
@@ -47,15 +47,22 @@ def _texts(tokenizer: Any, ids: Sequence[int]) -> Iterator[str]:
         yield tokenizer.decode(waiting, clean_up_tokenization_spaces=False)
 
 
-def lengths(tokenizer: Any, rows: Iterable[Row], **how: Any) -> list[int]:
+def lengths(tokenizer: Any, rows: Sequence[Row], most: int = 0, **how: Any) -> list[int]:
     """Tokens of every example the rows make, before anything is cut off; of an encoder-decoder the longer side.
 
     Args:
+        most: rows that are tokenized, drawn evenly, each standing for those up to the next one; 0: all.
         how: as of :func:`shown`.
     """
     task = how.pop("task", "causal")
-    made = (made for row in rows for made in examples_for(task, tokenizer, row, 10**9, **how))
-    return [max(len(one["input_ids"]), len(one["labels"]) if task == "seq2seq" else 0) for one in made]
+    drawn = min(most or len(rows), len(rows))
+    places = [number * len(rows) // drawn for number in range(drawn + 1)] if drawn else []
+    found: list[int] = []
+    for place, following in pairwise(places):
+        made = examples_for(task, tokenizer, rows[place], 10**9, **how)
+        longest = [max(len(one["input_ids"]), len(one["labels"]) if task == "seq2seq" else 0) for one in made]
+        found += longest * (following - place)
+    return found
 
 
 def histogram(tokens: Sequence[int], max_length: int, bins: int = 40) -> dict[str, Any]:

@@ -11,8 +11,9 @@ import streamlit as st
 from core.charts import data_charts
 from core.models import cards, store
 from core.training import config as configs
-from core.training.data import datasets, preview, splitting
+from core.training.data import datasets, preview
 from core.training.data.preview import Piece
+from core.training.data.splitting import Leak, question
 from core.ui import components, forms, resources, shell, theme
 from core.ui.i18n import show_error, t
 from core.ui.training import data_intake_view, new_run_view
@@ -21,6 +22,8 @@ ROWS = 8
 """Rows of the table on screen; more are scrolled to."""
 SHOWN = 3
 """Rows shown token by token at once."""
+COUNTED = 5000
+"""Rows whose tokens are counted for the chart: some seconds of work."""
 
 
 def page() -> None:
@@ -37,7 +40,7 @@ def page() -> None:
             st.rerun()
         if not about["shipped"]:
             _delete(name)
-    data = datasets.load(name)
+    data = _rows(name)
     _as_the_model_sees(data)
     _leaks(name)
 
@@ -88,16 +91,21 @@ def _delete(name: str) -> None:
                 st.rerun()
 
 
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _rows(name: str) -> datasets.Dataset:
+    """A set's rows, which never change under its name."""
+    return datasets.load(name)
+
+
 @st.cache_data(max_entries=32, show_spinner=False)
 def _lengths(name: str, model: str, task: str, learn: str) -> list[int]:
-    data = datasets.load(name)
-    return preview.lengths(resources.tokenizer(model), data.train, task=task, learn=learn, labels=data.labels)
+    data, how = _rows(name), {"task": task, "learn": learn}
+    return preview.lengths(resources.tokenizer(model), data.train, COUNTED, labels=data.labels, **how)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _leaked(name: str) -> list[splitting.Leak]:
-    data = datasets.load(name)
-    return splitting.leaks(data.train, data.test)
+def _leaked(name: str) -> list[Leak]:
+    return datasets.leaks(name)
 
 
 def _as_the_model_sees(data: datasets.Dataset) -> None:
@@ -127,6 +135,8 @@ def _as_the_model_sees(data: datasets.Dataset) -> None:
     _tokens(data, model, limit, task=task, learn=learn, labels=data.labels)
     with st.spinner(t("form.counting")):
         _histogram(_lengths(data.name, model, task, learn), limit)
+    if len(data.train) > COUNTED:
+        st.caption(t("data.sampled", count=f"{COUNTED:,}"))
 
 
 def _tokens(data: datasets.Dataset, model: str, limit: int, **how: Any) -> None:
@@ -182,14 +192,14 @@ def _leaks(name: str) -> None:
     if not found:
         st.caption(f":material/check_circle: {t('data.leaks.none')}")
         return
-    data = datasets.load(name)
+    data = _rows(name)
     st.warning(t("data.leaks.some", count=len(found), all=len(data.test)), icon=":material/water_drop:")
     rows = [
         {
             t("data.leaks.test"): leak.test + 1,
             t("data.leaks.train"): leak.train + 1,
             t("data.leaks.share"): leak.share,
-            t("data.leaks.text"): splitting.question(data.test[leak.test]),
+            t("data.leaks.text"): question(data.test[leak.test]),
         }
         for leak in found
     ]

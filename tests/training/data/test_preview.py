@@ -59,6 +59,12 @@ def test_lengths_are_those_of_the_examples_uncut(tokenizer: Any) -> None:
     row = ROWS[0]
     whole = len(encode(tokenizer, conversation(row["input"]))) + len(tokenizer(row["output"])["input_ids"]) + 1
     assert preview.lengths(tokenizer, [row]) == [whole]
+    rows = [{**row, "input": "a" * number} for number in range(10)]
+    every = preview.lengths(tokenizer, rows)
+    assert len(set(every)) == 10 and preview.lengths(tokenizer, rows, 4) == [
+        every[n] for n in (0, 0, 2, 2, 2, 5, 5, 7, 7, 7)
+    ]
+    assert preview.lengths(tokenizer, rows, 99) == every and preview.lengths(tokenizer, []) == []
 
 
 @pytest.mark.parametrize(
