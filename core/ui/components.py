@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from core import jobs
-from core.ui.i18n import seconds, show_error, t, translate
+from core.ui.i18n import in_words, seconds, show_error, t
 
 _ICONS = {
     jobs.QUEUED: "schedule",
@@ -125,13 +125,12 @@ def passages(found: list[dict[str, Any]], kb: str = "") -> None:
 def job_error(state: dict[str, Any]) -> None:
     """Why a job failed, in words and with what to do."""
     if state.get("error"):
-        message, hint = translate(state["error"])
-        st.error(f"{message} {hint}".strip(), icon=":material/error:")
+        st.error(in_words(state["error"]), icon=":material/error:")
 
 
 def reason(error: dict[str, Any]) -> str:
     """Why a file could not be read and what to do, with its name."""
-    words = " ".join(translate(error)).strip()
+    words = in_words(error)
     return words if error["name"] in words else f"{error['name']}: {words}"
 
 

@@ -51,11 +51,18 @@ def translate(error: dict[str, Any]) -> tuple[str, str]:
     return message, hint
 
 
+def in_words(error: dict[str, Any]) -> str:
+    """What happened and what to do, of an error kept as a dictionary; another's words at its end are closed."""
+    message, hint = translate(error)
+    if hint and message[-1:] not in ".!?…。！？”":
+        message += "。" if language() == "zh" else "."
+    return f"{message} {hint}".strip()
+
+
 def show_error(error: BaseException) -> None:
     """A person's mistake in words with what to do; anything else as our fault, its traceback in the log alone."""
     if isinstance(error, UserError):
-        message, hint = translate(error.as_dict())
-        st.error(f"{message} {hint}".strip(), icon=":material/error:")
+        st.error(in_words(error.as_dict()), icon=":material/error:")
     else:
         st.error(t("common.our_fault"), icon=":material/bug_report:")
 

@@ -14,7 +14,7 @@ from core.models import downloads, memory, own, store
 from core.models.cards import ModelCard
 from core.models.downloads import ABSENT, BROKEN, DOWNLOADING, PARTIAL, READY, Download, State
 from core.ui import components, resources
-from core.ui.i18n import language, seconds, show_error, t, translate
+from core.ui.i18n import in_words, language, seconds, show_error, t
 
 BADGES: dict[str, tuple[str, Any]] = {
     ABSENT: ("cloud", "gray"),
@@ -177,11 +177,9 @@ def _progress(download: Download) -> None:
 
 def _trouble(state: State) -> None:
     if state.error:
-        message, hint = translate(state.error)
-        text = f"{message} {hint}".strip()
-        (st.error if state.kind == BROKEN else st.warning)(text, icon=":material/error:")
+        (st.error if state.kind == BROKEN else st.warning)(in_words(state.error), icon=":material/error:")
     for failure in state.download.failures if state.download else []:
-        st.caption(f"{components.plain(failure.source)}: {components.plain(' '.join(translate(failure.error)))}")
+        st.caption(f"{components.plain(failure.source)}: {components.plain(in_words(failure.error))}")
 
 
 def _work(card: ModelCard) -> None:

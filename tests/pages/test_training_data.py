@@ -15,6 +15,7 @@ from core.rag import embedding
 from core.training import config, runs
 from core.training.data import datasets, intake, preview
 from core.ui import resources
+from core.ui.i18n import in_words
 from core.ui.training import data_view, new_run_view
 from tests.helpers.stub_hub import StubHub
 from tests.helpers.waiting import eventually
@@ -170,6 +171,7 @@ def test_broken_rows_are_named_left_out_and_the_rest_is_kept(tiny_card: ModelCar
     [problem] = [row for row in table(app, "Reason").to_dict("records") if row["Severity"] == "must be fixed"]
     assert (problem["Row"], problem["Field"], problem["Reason"]) == (21, "tell", "empty")
     assert "data_keep" not in {button.key for button in app.button}  # stops at such a row unless told to skip it
+    assert "Row 21" in app.error[0].value and "leave them out" in app.error[0].value
     app.radio(key="data_must_1").set_value("skip").run()
     app.number_input(key="data_share").set_value(20).run()
     app.button(key="data_keep").click().run()
@@ -179,6 +181,21 @@ def test_broken_rows_are_named_left_out_and_the_rest_is_kept(tiny_card: ModelCar
     assert len(kept.train) + len(kept.test) == 20
     app.button(key="data_use").click().run()
     assert app.selectbox(key="train_dataset").value == kept.name
+
+
+def test_what_is_wrong_with_a_whole_file_is_said_in_full(tiny_card: ModelCard, tmp_path: Path) -> None:
+    path = tmp_path / "junk.csv"
+    path.write_bytes(bytes([0xFF, 0x81, 0x00, 0xFE]) * 99)
+    app = opened("finetune", view="data")
+    app.text_input(key="data_address_0").set_value(str(path)).run()
+    app.button(key="data_read").click().run()
+    assert "the file cannot be read" in app.error[0].value and "Save it as UTF" in app.error[0].value
+    words = {
+        "message": "{hub} broke off: {why}",
+        "hint": "Start again.",
+        "values": {"hub": "A hub", "why": "no network"},
+    }
+    assert in_words(words) == "A hub broke off: no network. Start again."
 
 
 def test_test_rows_that_stand_in_the_train_rows_are_listed(tiny_card: ModelCard) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.errors import UserError
 from core.models import store
 from core.training.data import checks, columns, datasets, intake, problems, remote
 from core.training.data.checks import Inspection
@@ -19,6 +20,8 @@ from core.ui.training import data_job_view
 
 SHOWN = 1000
 """Problems in the table; the file has all."""
+FEW = 6
+"""Problems up to which the table is as high as they are."""
 _KEY = "data_intake"
 LARGE = 2**20
 """Bytes of a file, about a second's work, from which on a worker takes it in."""
@@ -155,6 +158,8 @@ def _columns(shown: dict[str, Any], first: Inspection) -> None:
         options = [*(() if field in needed.required else ("",)), *first.columns]
         named = field if field in first.columns else None if field in needed.required else ""
         default = guessed.get(field, "") if guessed else named
+        if place % 4 == 0:
+            parts = st.columns(4)  # a line at a time, which keeps their order on a phone
         chosen[field] = parts[place % 4].selectbox(
             t("data.field", field=field), options, None if default is None else options.index(default),
             format_func=lambda name: name or "–", key=f"data_field_{mark}_{layout}_{field}",
@@ -180,7 +185,7 @@ def _again(shown: dict[str, Any], told: Mapping) -> None:
 
 
 def _report(name: str, inspection: Inspection) -> None:
-    """Problems counted by reason, then row by row, then as a file."""
+    """Problems counted by reason, then what is wrong with the file as a whole, then row by row, then as a file."""
     report = inspection.report
     if not report.problems:
         st.success(t("data.no_problems", rows=f"{report.rows:,}"), icon=":material/check_circle:")
@@ -191,12 +196,12 @@ def _report(name: str, inspection: Inspection) -> None:
         icon=":material/report:",
     )
     st.markdown(" ".join(f":gray-badge[{t(f'data.reasons.{key}')} {count}]" for key, count in report.counts.items()))
-    st.dataframe(
-        pd.DataFrame([_line(problem) for problem in report.problems[:SHOWN]]),
-        hide_index=True,
-        height=245,
-        placeholder="–",
-    )
+    for problem in report.problems:
+        if not problem.row:
+            st.error(components.plain(_words(problem)), icon=":material/error:")
+    if lines := [_line(problem) for problem in report.problems[:SHOWN] if problem.row]:
+        height = 245 if len(lines) > FEW else "content"
+        st.dataframe(pd.DataFrame(lines), hide_index=True, height=height, placeholder="–")
     st.download_button(
         t("data.report"), lambda: report.as_csv().encode("utf-8-sig"), f"{name}-problems.csv", "text/csv",
         icon=":material/download:", type="tertiary", on_click="ignore", key=f"data_report_{name}",
@@ -208,10 +213,14 @@ def _line(problem: Problem) -> dict[str, Any]:
     return {
         t("data.columns.row"): problem.row or None,
         t("data.columns.field"): problems.printable(problem.field) or None,
-        t("data.columns.reason"): problems.printable(t(f"problems.{problem.reason}", **problem.values)),
+        t("data.columns.reason"): _words(problem),
         t("data.columns.severity"): t(f"data.severity.{severity}"),
         t("data.columns.fix"): t(f"data.fixes.{problem.fix}") if problem.fix else None,
     }
+
+
+def _words(problem: Problem) -> str:
+    return problems.printable(t(f"problems.{problem.reason}", **problem.values))
 
 
 def _keep(shown: dict[str, Any], found: dict[str, Inspection]) -> None:
@@ -240,8 +249,11 @@ def _keep(shown: dict[str, Any], found: dict[str, Inspection]) -> None:
     label, seed, share = _split(shown, found)
     try:
         rows = sum(len(inspection.left(fixes, skip)) for inspection in found.values())
-    except Exception as error:
-        show_error(error)
+    except UserError as error:
+        if "row" in error.values:  # its words stand in the table above, in the language of the screen
+            st.error(t("data.stopped", **error.values), icon=":material/error:")
+        else:
+            show_error(error)
         return
     if not st.button(t("finetune.use_rows", count=rows), type="primary", icon=":material/check:", key="data_keep"):
         return
