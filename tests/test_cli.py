@@ -1,10 +1,12 @@
 """The command line as others script against it: one JSON object, words on stderr, exit codes."""
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,19 @@ def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     return done
 
 
+def here(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """The same in this process, from the command line's own entry on, for what is not about the process."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["core", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.run()
+    assert ended.value.code == code, err.getvalue()
+    return subprocess.CompletedProcess(sys.argv, code, out.getvalue(), err.getvalue())
+
+
 def quick(*arguments: str) -> Any:
-    """The same in this process, for what is not about the process: its JSON."""
+    """Its JSON, in this process."""
     result: Result = CliRunner().invoke(cli.app, [*arguments, "--json"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
@@ -79,7 +92,7 @@ def test_a_failure_of_ours_is_said_so_with_exit_code_one(tmp_path: Path) -> None
 
 
 def test_a_wrong_option_is_a_persons_mistake_too() -> None:
-    assert "No such option" in run("doctor", "--nonsense", code=2).stderr
+    assert "No such option" in here("doctor", "--nonsense", code=2).stderr
 
 
 def test_doctor_tells_hardware_versions_and_what_is_missing(tiny_card: ModelCard) -> None:
@@ -106,20 +119,20 @@ def test_a_model_is_downloaded_followed_and_removed(stub_hub: StubHub) -> None:
     done = run("models", "download", "small")
     assert done.stdout == f"small: {settings().models_dir / 'small'}\n"
     assert state() == "ready"
-    run("models", "remove", "small")
+    here("models", "remove", "small")
     assert state() == "not downloaded"
-    assert "is not on this disk" in run("models", "remove", "small", code=2).stderr
+    assert "is not on this disk" in here("models", "remove", "small", code=2).stderr
 
 
 def test_a_download_that_fails_says_why(stub_hub: StubHub) -> None:
     add_hub_card("small", "o/none", "modelscope")
-    done = run("models", "download", "small", code=2)
+    done = here("models", "download", "small", code=2)
     assert done.stderr.splitlines() == [
         "error: There is no model o/none on ModelScope, or not in the revision –.",
         "hint: Check the name and revision in the card.",
     ]
     add_hub_card("both", "o/none", "modelscope", "huggingface")
-    said = run("models", "download", "both", code=2).stderr.splitlines()
+    said = here("models", "download", "both", code=2).stderr.splitlines()
     assert said[0].startswith("modelscope:o/none: There is no model o/none on ModelScope")
     assert said[1].startswith("huggingface:o/none: There is no model o/none on Hugging Face")
     assert said[2].startswith("error: Tiny both could not be fetched from any of its 2 sources.")
@@ -138,7 +151,7 @@ def test_ctrl_c_stops_a_download_which_can_be_gone_on_with(stub_hub: StubHub) ->
     assert errors.splitlines() == ["error: Stopped.", "hint: Go on with: python -m core models download small"]
     rows = {row["name"]: row["state"] for row in quick("models", "list")["models"]}
     assert rows["small"] == "partial"
-    run("models", "remove", "small")
+    here("models", "remove", "small")
 
 
 def test_nothing_yet_is_an_empty_list() -> None:
@@ -163,7 +176,7 @@ def test_a_knowledge_base_is_built_searched_scored_and_removed(tiny_embedder: Mo
     narrow = quick("kb", "search", "库", "What is a llama?", "--no-dense", "--no-rerank", "--width", "1", "--stages")
     (candidate,) = narrow["candidates"]
     assert [stage for stage, rank in candidate["ranks"].items() if rank] == ["lexical", "fused"]
-    assert "hint: Leave one of" in run("kb", "search", "库", "x", "--no-dense", "--no-lexical", code=2).stderr
+    assert "hint: Leave one of" in here("kb", "search", "库", "x", "--no-dense", "--no-lexical", code=2).stderr
     report = quick("kb", "eval", "库", str(tmp_path / "qa.jsonl"))
     assert report["stages"]["dense"]["hit@1"] == 1.0
     assert CliRunner().invoke(cli.app, ["kb", "remove", "库"]).exit_code == 0
@@ -226,12 +239,12 @@ def test_ask_puts_the_question_with_a_strategy(tiny_card: ModelCard, strategy: s
 
 
 def test_ask_says_what_is_missing() -> None:
-    assert "Add --kb NAME" in run("ask", "Hi", "--compare", code=2).stderr
-    assert "Known models" in run("ask", "Hi", "--model", "gpt-9", code=2).stderr
+    assert "Add --kb NAME" in here("ask", "Hi", "--compare", code=2).stderr
+    assert "Known models" in here("ask", "Hi", "--model", "gpt-9", code=2).stderr
 
 
 def test_train_compare_export_and_delete(tiny_card: ModelCard, tmp_path: Path) -> None:
-    """A person's whole way through fine-tuning, each step a process of its own."""
+    """A person's whole way through fine-tuning; training and comparison are commands in a process of their own."""
     dataset = training.dataset_file(tmp_path)
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
@@ -260,23 +273,23 @@ def test_train_compare_export_and_delete(tiny_card: ModelCard, tmp_path: Path) -
     written = {"results.json", "answers.json", "answers.csv", "report.html"}
     assert {path.name for path in out.iterdir()} == written
 
-    target = Path(run("runs", "export", name, str(tmp_path / "mine.zip")).stdout.strip())
+    target = Path(here("runs", "export", name, str(tmp_path / "mine.zip")).stdout.strip())
     assert target.is_file()
-    assert "is finished" in run("runs", "resume", name, code=2).stderr
-    assert "not running any more" in run("runs", "stop", name, code=2).stderr
-    run("runs", "delete", name, "--yes")  # the comparison still names it
+    assert "is finished" in here("runs", "resume", name, code=2).stderr
+    assert "not running any more" in here("runs", "stop", name, code=2).stderr
+    here("runs", "delete", name, "--yes")  # the comparison still names it
     assert quick("runs", "list") == {"runs": []}
 
 
 def test_training_that_cannot_start_says_why(tiny_card: ModelCard, tmp_path: Path) -> None:
-    assert "hint: Recipes: " in run("train", "nowhere", code=2).stderr
-    assert "error: rank = 0: " in run("train", "resume-extraction", "--set", "rank=0", code=2).stderr
+    assert "hint: Recipes: " in here("train", "nowhere", code=2).stderr
+    assert "error: rank = 0: " in here("train", "resume-extraction", "--set", "rank=0", code=2).stderr
 
 
 def test_a_training_that_fails_says_why(tiny_card: ModelCard, tmp_path: Path) -> None:
     dataset = training.dataset_file(tmp_path)
     (tmp_path / "recipe.toml").write_text(f'dataset = "{dataset}"\ntarget_modules = ["nope"]\n', "utf-8")
-    done = run("train", str(tmp_path / "recipe.toml"), "--wait", "--json", code=1)
+    done = here("train", str(tmp_path / "recipe.toml"), "--wait", "--json", code=1)
     assert json.loads(done.stdout)["status"] == "failed"
     assert "error: tiny has no layers named nope." in done.stderr
     assert "hint: Choose among: q_proj" in done.stderr
@@ -284,11 +297,10 @@ def test_a_training_that_fails_says_why(tiny_card: ModelCard, tmp_path: Path) ->
 
 @pytest.mark.parametrize("switch", ["maybe", "on,", ""])
 def test_compare_knows_its_switches(switch: str) -> None:
-    assert "--rag" in run("compare", "--rag", switch, code=2).stderr
+    assert "--rag" in here("compare", "--rag", switch, code=2).stderr
 
 
 @pytest.mark.parametrize("words", [["ask"], ["nosuch"], ["ask", "hi", "--max-new-tokens", "0"], ["ask", " "]])
 def test_words_that_do_not_fit_are_an_error_with_a_hint(words: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-m", "core", *words], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: ") and "hint: " in done.stderr and "Traceback" not in done.stderr
+    said = here(*words, code=2).stderr
+    assert said.startswith("error: ") and "hint: " in said and "Traceback" not in said
