@@ -184,18 +184,14 @@ def test_broken_rows_are_named_left_out_and_the_rest_is_kept(tiny_card: ModelCar
 
 
 def test_what_is_wrong_with_a_whole_file_is_said_in_full(tiny_card: ModelCard, tmp_path: Path) -> None:
-    path = tmp_path / "junk.csv"
-    path.write_bytes(bytes([0xFF, 0x81, 0x00, 0xFE]) * 99)
+    path = tmp_path / "bare.csv"
+    path.write_text("ask,tell\n", "utf-8")
     app = opened("finetune", view="data")
     app.text_input(key="data_address_0").set_value(str(path)).run()
     app.button(key="data_read").click().run()
-    assert "the file cannot be read" in app.error[0].value and "Save it as UTF" in app.error[0].value
-    words = {
-        "message": "{hub} broke off: {why}",
-        "hint": "Start again.",
-        "values": {"hub": "A hub", "why": "no network"},
-    }
-    assert in_words(words) == "A hub broke off: no network. Start again."
+    assert app.error[0].value == "there are no rows" and not any("Reason" in one.value for one in app.dataframe)
+    words = {"message": "{hub} broke off: {why}", "hint": "Start again.", "values": {"hub": "It", "why": "no route"}}
+    assert in_words(words) == "It broke off: no route. Start again."
 
 
 def test_test_rows_that_stand_in_the_train_rows_are_listed(tiny_card: ModelCard) -> None:
