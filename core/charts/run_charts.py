@@ -13,7 +13,7 @@ from core.charts.frame import GRID, frame
 
 DASHES = ("solid", "dash", "dot", "dashdot")
 STROKES = {"solid": "━━", "dash": "╺╸╺", "dot": "┈┈", "dashdot": "━·"}
-TOP, BOTTOM = 62, 44
+TOP, UNTOLD, BOTTOM = 76, 50, 44  # above the lines, with a subtitle and without; below them
 LINE_HEIGHT = 17  # pixels of a label at the right edge
 LONGEST = 14  # characters of it
 
@@ -63,12 +63,15 @@ def curves(
     """
     named = [line for line in lines if not line.faint]
     layout = _layout(labels, height, steps, from_zero)
+    if not any(len(line.steps) for line in lines):  # plotly would invent numbers
+        layout["yaxis"]["showticklabels"] = False
+        layout["xaxis"] |= {"range": [0, steps or 1], "showticklabels": bool(steps)}
     if shape.endswith("e"):  # plotly would write 200 µ
         layout["yaxis"]["tickformat"] = ".0e"
     if direct:
         low, high = _span(lines, from_zero)
         layout["yaxis"] |= {"range": [low, high], "autorange": False}
-        layout["annotations"] = _names(named, low, high, height - TOP - BOTTOM)
+        layout["annotations"] = _names(named, low, high, height - layout["margin"]["t"] - BOTTOM)
         layout["margin"]["r"] = 20 + 7 * max((min(LONGEST, len(line.name)) + 3 for line in named), default=0)
     layout["showlegend"] = not direct and len(named) > 1
     if layout["showlegend"]:
@@ -85,7 +88,7 @@ def _trace(line: Line, shape: str) -> dict[str, Any]:
         "x": np.asarray(line.steps, dtype=np.int32),
         "y": np.asarray(line.values, dtype=np.float32),
         "name": line.name,
-        "mode": "lines+markers" if line.marks else "lines",
+        "mode": "lines+markers" if line.marks or len(line.steps) == 1 else "lines",
         "line": {"color": line.color, "dash": line.dash, "width": 1 if line.faint else 2.2},
         "hovertemplate": f"%{{y:{shape}}}",
         "cliponaxis": False,
@@ -102,7 +105,7 @@ def _layout(labels: dict[str, str], height: int, steps: int, from_zero: bool) ->
     return {
         **frame(labels, height),
         "template": {"layout": {"autotypenumbers": "strict"}},  # checking plotly's own takes longer than the rest
-        "margin": {"l": 56, "r": 16, "t": TOP, "b": BOTTOM},
+        "margin": {"l": 56, "r": 16, "t": TOP if labels["subtitle"] else UNTOLD, "b": BOTTOM},
         "legend": {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
         "xaxis": {**axis, "title": {"text": labels["step"]}, **({"range": [0, steps]} if steps else {})},
         "yaxis": {

@@ -22,6 +22,12 @@ def test_plotly_takes_the_figure_and_its_points() -> None:
     assert go.Figure(run_charts.curves([], LABELS, 300)).layout.title.text == "Loss"
 
 
+def test_before_the_first_point_no_number_is_invented_and_a_lone_point_is_seen() -> None:
+    empty = go.Figure(run_charts.curves([Line("a", [], [], "#111111")], LABELS, 300)).layout
+    assert not empty.yaxis.showticklabels and not empty.xaxis.showticklabels and empty.xaxis.range[0] == 0
+    assert go.Figure(run_charts.curves([Line("a", [1], [2.0], "#111111")], LABELS, 300)).data[0].mode == "lines+markers"
+
+
 def test_names_stand_at_the_ends_of_their_lines_and_never_on_one_another() -> None:
     lines = [Line(f"run {n}", [1, 9], [3.0, 1.0 + n // 2 / 1000], "#111111") for n in range(6)]
     figure = run_charts.curves(lines, LABELS, 420, direct=True)

@@ -132,6 +132,7 @@ def _checkpoints(run: runs.Run) -> None:
     picked = st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
+        placeholder="–",
         width=460,
         on_select="rerun",
         selection_mode="single-row",

@@ -61,7 +61,7 @@ def _quantity(run_ids: Sequence[str]) -> str:
     options = [key for key in SHAPES if key in there] or ["loss"]
     picked = st.pills(
         t("runs.overlay.quantity"), options, default=options[0], format_func=lambda key: t(f"runs.chart.{key}"),
-        key=f"overlay_quantity_{len(options)}", required=True,
+        key=f"overlay_quantity_{len(options)}", required=True, wrap=True,
     )  # fmt: skip
     return picked or options[0]
 
