@@ -11,7 +11,7 @@ from core.models import cards, store
 from core.settings import settings
 from tests.helpers import checkpoints
 from tests.helpers.stub_hub import StubHub
-from tests.test_cli import quick, run
+from tests.test_cli import here, quick
 
 
 def test_a_directory_is_added_tried_and_forgotten(tmp_path: Path) -> None:
@@ -29,14 +29,14 @@ def test_a_directory_is_added_tried_and_forgotten(tmp_path: Path) -> None:
 def test_a_hubs_model_is_added_downloaded_and_then_known(stub_hub: StubHub, tmp_path: Path) -> None:
     folder = checkpoints.reranker(tmp_path / "reranker")
     stub_hub.models["o/reranker"] = {path.name: path.read_bytes() for path in folder.iterdir()}
-    run("models", "add", "o/reranker", "--hub", "huggingface")
+    here("models", "add", "o/reranker", "--hub", "huggingface")
     assert cards.card("reranker").parameters == 0
-    run("models", "download", "reranker")
+    here("models", "download", "reranker")
     card = cards.card("reranker")
     assert (card.task, card.dtype) == ("rerank", "float32")
     assert card.parameters > 0 < card.size
     assert store.is_ready(card)
-    run("models", "forget", "reranker")
+    here("models", "forget", "reranker")
     assert not (settings().models_dir / "reranker").exists()
 
 

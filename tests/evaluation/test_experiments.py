@@ -201,7 +201,7 @@ def test_killed_in_the_middle_and_resumed_every_row_is_there_once_with_the_same_
     tiny_card: ModelCard, tiny_adapters: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_run("run-a", tiny_adapters[0])
-    plan = Plan(str(training.dataset_file(tmp_path, 560)), ["base", "run-a"])
+    plan = Plan(str(training.dataset_file(tmp_path, 400)), ["base", "run-a"])
     found = experiments.start(plan)
     folder = experiments.folder(found)
     try:
@@ -210,13 +210,13 @@ def test_killed_in_the_middle_and_resumed_every_row_is_there_once_with_the_same_
         kill(folder)
     before = list(files.read_jsonl(folder / "answers.jsonl"))
     assert jobs.state(folder)["status"] == jobs.INTERRUPTED
-    assert 0 < len(before) < 112
+    assert 0 < len(before) < 80
     work_here(monkeypatch)
     experiments.resume(found)
     lines = list(files.read_jsonl(folder / "answers.jsonl"))
     assert lines[: len(before)] == before
     assert sorted((line["row"], line["arm"]) for line in lines) == [
-        (row, arm) for row in range(56) for arm in ("base", "run-a")
+        (row, arm) for row in range(40) for arm in ("base", "run-a")
     ]
     whole = experiments.show(experiments.start(plan))
     for mine, other in zip(experiments.show(found)["answers"], whole["answers"], strict=True):
