@@ -1,7 +1,7 @@
 """Rows → tokens with labels, and batches: what the model is to say is learned, what it is told is masked."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from core.generation.prompts import Message, encode
@@ -114,6 +114,12 @@ def label_example(tokenizer: Any, row: dict[str, Any], labels: Sequence[str], ma
     return {"input_ids": ids, "labels": labels.index(row["label"])}
 
 
+MULTIPLE = 8
+"""Batches are as long as a multiple of it. For each length it has not met, oneDNN compiles every product of the model
+anew and keeps what it compiled (some 7 MB for SmolLM2 in bfloat16): over 120 steps of lengths from 24 to 151 a run grew
+from 1.8 to 2.6 GB, and stays at 1.85 GB with this, in no more time. A GPU multiplies such lengths faster, too."""
+
+
 class Collator:
     """Pads a batch on the left, so that the answers stand together at the right end."""
 
@@ -121,20 +127,24 @@ class Collator:
         self.pad_id = pad_id
 
     def __call__(self, rows: Sequence[dict[str, list[int]]]) -> dict[str, Any]:
-        """Returns ``input_ids``, ``attention_mask``, ``position_ids`` and ``labels``, each (rows, longest) int64."""
+        """Returns ``input_ids``, ``attention_mask``, ``position_ids`` and ``labels``, each (rows, tokens) int64.
+
+        Tokens are those of the longest row, up to the next :data:`MULTIPLE`.
+        """
         import torch
 
-        longest = max(len(row["input_ids"]) for row in rows)
+        longest = -(-max(len(row["input_ids"]) for row in rows) // MULTIPLE) * MULTIPLE
 
-        def pad(key: str, fill: int) -> Any:
-            return torch.tensor([[fill] * (longest - len(row[key])) + row[key] for row in rows])
+        def pad(parts: Iterable[list[int]], fill: int) -> Any:
+            return torch.tensor([[fill] * (longest - len(part)) + part for part in parts])
 
-        mask = torch.tensor([[0] * (longest - len(row["input_ids"])) + [1] * len(row["input_ids"]) for row in rows])
+        mask = pad(([1] * len(row["input_ids"]) for row in rows), 0)
         return {
-            "input_ids": pad("input_ids", self.pad_id),
+            "input_ids": pad((row["input_ids"] for row in rows), self.pad_id),
             "attention_mask": mask,
             "position_ids": (mask.cumsum(1) - 1).clamp(min=0),
-            "labels": pad("labels", IGNORE),
+            # Nothing stands before a row's first token that it could be told from; padding is no such thing.
+            "labels": pad(([IGNORE, *row["labels"][1:]] for row in rows), IGNORE),
         }
 
 

@@ -14,6 +14,7 @@ from core.training.config import TrainConfig
 from core.training.data.columns import Row
 from core.training.examples import (
     IGNORE,
+    MULTIPLE,
     Collator,
     Example,
     answer_loss,
@@ -159,7 +160,8 @@ class Seq2Seq(_Writer):
             from transformers import DataCollatorForSeq2Seq
 
         # Given the model it also makes the decoder's input out of the labels, as generating does.
-        return DataCollatorForSeq2Seq(self.tokenizer, self.model, label_pad_token_id=IGNORE)
+        how = {"label_pad_token_id": IGNORE, "pad_to_multiple_of": MULTIPLE}
+        return DataCollatorForSeq2Seq(self.tokenizer, self.model, **how)
 
     def loss(self, inputs: dict[str, Any], items: Any = None) -> Any:
         logits = self.model(**{k: v for k, v in inputs.items() if k != "labels"}, use_cache=False).logits
@@ -176,7 +178,7 @@ class Classify(Task):
         with IMPORTING:
             from transformers import DataCollatorWithPadding
 
-        return DataCollatorWithPadding(self.tokenizer)
+        return DataCollatorWithPadding(self.tokenizer, pad_to_multiple_of=MULTIPLE)
 
     def loss(self, inputs: dict[str, Any], items: Any = None) -> Any:
         return _cross_entropy(self._logits(inputs), inputs["labels"], items)

@@ -156,12 +156,13 @@ def test_a_label_is_its_place_among_the_labels(tokenizer: Any) -> None:
 
 def test_a_batch_is_padded_on_the_left_with_positions_from_zero(tokenizer: Any) -> None:
     batch = Collator(tokenizer.pad_token_id)(
-        [{"input_ids": [5, 6, 7], "labels": [IGNORE, 6, 7]}, {"input_ids": [8], "labels": [8]}]
+        [{"input_ids": [5, 6, 7], "labels": [IGNORE, 6, 7]}, {"input_ids": [8, 9], "labels": [8, 9]}]
     )
-    assert batch["input_ids"].tolist() == [[5, 6, 7], [tokenizer.pad_token_id] * 2 + [8]]
-    assert batch["attention_mask"].tolist() == [[1, 1, 1], [0, 0, 1]]
-    assert batch["position_ids"].tolist() == [[0, 1, 2], [0, 0, 0]]
-    assert batch["labels"].tolist() == [[IGNORE, 6, 7], [IGNORE, IGNORE, 8]]
+    pad = tokenizer.pad_token_id
+    assert batch["input_ids"].tolist() == [[pad] * 5 + [5, 6, 7], [pad] * 6 + [8, 9]]
+    assert batch["attention_mask"].tolist() == [[0] * 5 + [1, 1, 1], [0] * 6 + [1, 1]]
+    assert batch["position_ids"].tolist() == [[0] * 5 + [0, 1, 2], [0] * 6 + [0, 1]]
+    assert batch["labels"].tolist() == [[IGNORE] * 6 + [6, 7], [IGNORE] * 7 + [9]]  # what is first is told from nothing
 
 
 def full_loss(model: Any, batch: dict[str, Any]) -> Any:
