@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 ONEDNN = torch.backends.mkldnn.is_available()
-FEW = range(2, 257)
+FEW = range(2, 33)
+"""Rows of a batch that is written at once. oneDNN compiles a product for each number of rows that it meets, and keeps
+it: so prompts, whose lengths are many, are none of its business."""
 
 
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
@@ -15,7 +17,7 @@ def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> 
 
     From two float32 rows on, the product behind ``nn.functional.linear`` repacks the weights and reads them at a half
     to a quarter of the speed it has for one row; oneDNN's does not. So a batch answers in little more time than one
-    row. With hundreds of rows, as in a prompt, reading the weights does not count any more.
+    row.
     """
     few = x.device.type == "cpu" and x.numel() // x.shape[-1] in FEW
     few = few and x.dtype == weight.dtype == torch.float32 and ONEDNN and not torch.is_grad_enabled()
