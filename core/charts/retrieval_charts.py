@@ -205,7 +205,7 @@ def chunk_map(points: Sequence[dict[str, Any]], query: tuple[float, float] | Non
             y=[point["y"] for point in mine],
             name=source,
             mode="markers",
-            marker={"size": 9, "opacity": 0.85},
+            marker={"size": 9, "opacity": 0.85, "line": {"width": 1, "color": "#64748B"}},  # pale ones are seen, too
             text=[point["text"] for point in mine],
             hovertemplate="%{text}<extra>%{fullData.name}</extra>",
         )

@@ -31,7 +31,7 @@ def size(amount: float) -> str:
     """Bytes as people say them."""
     if amount >= GB:
         return f"{amount / GB:.2f} GB" if amount < 10 * GB else f"{amount / GB:.1f} GB"
-    return f"{amount / MB:.0f} MB" if amount >= MB else f"{amount / 1000:.0f} kB"
+    return f"{amount / MB:.0f} MB" if amount >= MB else f"{amount / 1000:.{0 if amount >= 1000 else 1}f} kB"
 
 
 @st.fragment(run_every=2.0)

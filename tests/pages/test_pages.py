@@ -222,6 +222,15 @@ def test_a_base_is_looked_into_and_a_source_is_shown_at_its_place(
     assert "<mark>" in source and "&lt;b&gt;blue" in source, "a document's HTML must be shown, not rendered"
 
 
+def test_an_empty_lab_offers_the_first_question_of_a_base_that_has_some(tiny_embedder: ModelCard) -> None:
+    app = opened("knowledge", kb="llama2")
+    app.segmented_control(key="kb_tab").set_value("lab").run()
+    assert app.button(key="lab_example").label == "What is Llama 2?"
+    app.button(key="lab_example").click().run()
+    assert not app.exception and app.text_input(key="lab_query").value == "What is Llama 2?"
+    assert app.dataframe and "lab_example" not in {button.key for button in app.button}
+
+
 def test_chunks_are_seen_before_they_are_indexed_as_they_are_seen(
     tiny_embedder: ModelCard, own_data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -169,6 +169,7 @@ def _documents(name: str, shipped: bool) -> None:
     picked = st.dataframe(
         components.filled(shown),
         hide_index=True,
+        placeholder="–",
         on_select="rerun",
         selection_mode="single-row",
         key=f"kb_documents_{name}",

@@ -7,10 +7,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core import files
 from core.charts import retrieval_charts
 from core.generation import ask as generation
 from core.models import store
 from core.rag import embedding, knowledge, retrieval
+from core.settings import settings
 from core.ui import components, resources, theme
 from core.ui.i18n import show_error, t
 
@@ -31,6 +33,8 @@ def lab(name: str) -> None:
     )  # fmt: skip
     with right.popover(t("chat.settings"), icon=":material/tune:", width="stretch"):
         options, count = _options(on)
+    if not question.strip():
+        _example(name)
     if not question.strip() or not on:
         return
     try:
@@ -42,6 +46,20 @@ def lab(name: str) -> None:
         show_error(error)
         return
     _found(found)
+
+
+def _example(name: str) -> None:
+    """What to try first: the first of the questions that come with a base."""
+    own = settings().knowledge_dir / f"{name}.qa.jsonl"
+    if not own.is_file():
+        return
+    text = next(files.read_jsonl(own))["question"]
+    st.caption(t("knowledge.query_empty"))
+    st.button(text, icon=":material/arrow_forward:", key="lab_example", on_click=_ask, args=(text,))
+
+
+def _ask(text: str) -> None:
+    st.session_state["lab_query"] = text
 
 
 def _options(on: list[str]) -> tuple[retrieval.Settings, int]:
