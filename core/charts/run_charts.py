@@ -13,7 +13,7 @@ from core.charts.frame import GRID, frame
 
 DASHES = ("solid", "dash", "dot", "dashdot")
 STROKES = {"solid": "━━", "dash": "╺╸╺", "dot": "┈┈", "dashdot": "━·"}
-TOP, UNTOLD, BOTTOM = 76, 50, 44  # above the lines, with a subtitle and without; below them
+TOP, UNTOLD, BOTTOM = 88, 50, 44  # above the lines, with a subtitle and without; below them
 LINE_HEIGHT = 17  # pixels of a label at the right edge
 LONGEST = 14  # characters of it
 
@@ -67,7 +67,7 @@ def curves(
         layout["yaxis"]["showticklabels"] = False
         layout["xaxis"] |= {"range": [0, steps or 1], "showticklabels": bool(steps)}
     if shape.endswith("e"):  # plotly would write 200 µ
-        layout["yaxis"]["tickformat"] = ".0e"
+        layout["yaxis"]["tickformat"] = ".1e"
     if direct:
         low, high = _span(lines, from_zero)
         layout["yaxis"] |= {"range": [low, high], "autorange": False}

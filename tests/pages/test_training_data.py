@@ -13,10 +13,10 @@ from core.models import memory
 from core.models.cards import ModelCard
 from core.rag import embedding
 from core.training import config, runs
-from core.training.data import datasets, intake, preview
+from core.training.data import checks, datasets, intake, preview
 from core.ui import resources
 from core.ui.i18n import in_words
-from core.ui.training import data_view, new_run_view
+from core.ui.training import data_intake_view, data_view, new_run_view
 from tests.helpers.stub_hub import StubHub
 from tests.helpers.waiting import eventually
 from tests.pages.test_pages import opened, server_that_has_been_visited  # noqa: F401
@@ -183,13 +183,20 @@ def test_broken_rows_are_named_left_out_and_the_rest_is_kept(tiny_card: ModelCar
     assert app.selectbox(key="train_dataset").value == kept.name
 
 
-def test_what_is_wrong_with_a_whole_file_is_said_in_full(tiny_card: ModelCard, tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_whole_file_is_said_in_full(
+    tiny_card: ModelCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "bare.csv"
     path.write_text("ask,tell\n", "utf-8")
     app = opened("finetune", view="data")
     app.text_input(key="data_address_0").set_value(str(path)).run()
     app.button(key="data_read").click().run()
     assert app.error[0].value == "there are no rows" and not any("Reason" in one.value for one in app.dataframe)
+    [problem] = checks.inspect("bare.csv", b"\xff\x81\xfe" * 99).report.problems
+    monkeypatch.setattr("core.ui.i18n.language", lambda: "zh")
+    told = data_intake_view.words(problem)
+    assert told.startswith("文件无法读取：") and "Save it" not in told and "UTF-8" in told
+    monkeypatch.setattr("core.ui.i18n.language", lambda: "en")
     words = {"message": "{hub} broke off: {why}", "hint": "Start again.", "values": {"hub": "It", "why": "no route"}}
     assert in_words(words) == "It broke off: no route. Start again."
 

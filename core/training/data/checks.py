@@ -62,7 +62,8 @@ def inspect(filename: str, data: bytes, mapping: Mapping | None = None, **how: A
 
 def unreadable(error: UserError) -> Inspection:
     """What is to be said of a file that cannot be read at all."""
-    return Inspection(None, None, Report(0, [Problem(0, "", "unreadable", values={"why": str(error)})]))
+    values = {"why": str(error), "error": error.as_dict()}
+    return Inspection(None, None, Report(0, [Problem(0, "", "unreadable", values=values)]))
 
 
 def inspect_table(table: Table, mapping: Mapping | None = None, **how: Any) -> Inspection:

@@ -15,7 +15,7 @@ from core.training.data.columns import Mapping
 from core.training.data.formats import SUFFIXES
 from core.training.data.problems import FIXES, MAY, MUST, Problem
 from core.ui import components, forms, resources
-from core.ui.i18n import show_error, t
+from core.ui.i18n import in_words, show_error, t
 from core.ui.training import data_job_view
 
 SHOWN = 1000
@@ -198,7 +198,7 @@ def _report(name: str, inspection: Inspection) -> None:
     st.markdown(" ".join(f":gray-badge[{t(f'data.reasons.{key}')} {count}]" for key, count in report.counts.items()))
     for problem in report.problems:
         if not problem.row:
-            st.error(components.plain(_words(problem)), icon=":material/error:")
+            st.error(components.plain(words(problem)), icon=":material/error:")
     if lines := [_line(problem) for problem in report.problems[:SHOWN] if problem.row]:
         height = 245 if len(lines) > FEW else "content"
         st.dataframe(pd.DataFrame(lines), hide_index=True, height=height, placeholder="–")
@@ -213,14 +213,18 @@ def _line(problem: Problem) -> dict[str, Any]:
     return {
         t("data.columns.row"): problem.row or None,
         t("data.columns.field"): problems.printable(problem.field) or None,
-        t("data.columns.reason"): _words(problem),
+        t("data.columns.reason"): words(problem),
         t("data.columns.severity"): t(f"data.severity.{severity}"),
         t("data.columns.fix"): t(f"data.fixes.{problem.fix}") if problem.fix else None,
     }
 
 
-def _words(problem: Problem) -> str:
-    return problems.printable(t(f"problems.{problem.reason}", **problem.values))
+def words(problem: Problem) -> str:
+    """What is wrong, in the language of the screen."""
+    values = dict(problem.values)
+    if error := values.pop("error", None):  # of ours, which has its words in the language of the screen
+        values["why"] = in_words(error)
+    return problems.printable(t(f"problems.{problem.reason}", **values))
 
 
 def _keep(shown: dict[str, Any], found: dict[str, Inspection]) -> None:
