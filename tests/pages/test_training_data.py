@@ -179,6 +179,7 @@ def test_broken_rows_are_named_left_out_and_the_rest_is_kept(tiny_card: ModelCar
     [name] = [about["name"] for about in datasets.catalog() if not about["shipped"]]
     kept = datasets.load(name)
     assert len(kept.train) + len(kept.test) == 20
+    assert table(app, "Layout")["From"][0] != table(app, "Layout")["From"][1], "one's own stands first"
     app.button(key="data_use").click().run()
     assert app.selectbox(key="train_dataset").value == kept.name
 

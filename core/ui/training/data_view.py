@@ -18,7 +18,7 @@ from core.ui import components, forms, resources, shell, theme
 from core.ui.i18n import show_error, t
 from core.ui.training import data_intake_view, new_run_view
 
-ROWS = 8
+ROWS = 10
 """Rows of the table on screen; more are scrolled to."""
 SHOWN = 3
 """Rows shown token by token at once."""
@@ -47,7 +47,7 @@ def page() -> None:
 
 def _chosen() -> dict[str, Any]:
     """The list; returns what is known of the set that is chosen in it."""
-    found = datasets.catalog()
+    found = sorted(datasets.catalog(), key=lambda about: about["shipped"])  # a person's own ones are in sight
     names = [about["name"] for about in found]
     current = st.query_params.get("data", "")
     current = current if current in names else new_run_view.EXAMPLE
