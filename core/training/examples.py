@@ -116,8 +116,9 @@ def label_example(tokenizer: Any, row: dict[str, Any], labels: Sequence[str], ma
 
 MULTIPLE = 8
 """Batches are as long as a multiple of it. For each length it has not met, oneDNN compiles every product of the model
-anew and keeps what it compiled (some 7 MB for SmolLM2 in bfloat16): over 120 steps of lengths from 24 to 151 a run grew
-from 1.8 to 2.6 GB, and stays at 1.85 GB with this, in no more time. A GPU multiplies such lengths faster, too."""
+anew and keeps what it compiled: over 120 steps of lengths from 24 to 151 a run grew to 2.4 GB (SmolLM2 in bfloat16),
+and stays at 1.76 GB with this in the same time (benchmarks/training_memory.py). A GPU multiplies such lengths faster.
+"""
 
 
 class Collator:

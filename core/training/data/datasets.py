@@ -190,12 +190,14 @@ def add(label: str, rows: Sequence[Row], test: Sequence[Row] = (), **about: Any)
     mapping: Mapping | None = about.pop("mapping", None)
     labels = (mapping.labels if mapping else []) or label_names([*train, *tested])
     name = files.new_id(label)
-    write(settings().uploads_dir / name, Dataset(name, train, tested, labels))
-    files.write_json(settings().uploads_dir / name / LEAKS, [asdict(leak) for leak in splitting.leaks(train, tested)])
+    aside, place = settings().uploads_dir / ".new" / name, settings().uploads_dir / name  # no list shows half a set
+    write(aside, Dataset(name, train, tested, labels))
+    files.write_json(aside / LEAKS, [asdict(leak) for leak in splitting.leaks(train, tested)])
     kept = {"label": label, "rows": len(train) + len(tested), "labels": labels, **about}
     if mapping:
         kept["mapping"] = asdict(mapping)
-    files.write_json(settings().uploads_dir / name / "about.json", kept)
+    files.write_json(aside / "about.json", kept)
+    aside.rename(place)
     return name
 
 

@@ -29,6 +29,13 @@ def test_an_upload_is_kept_listed_and_loaded_again() -> None:
     assert name not in datasets.listing()
 
 
+def test_no_list_shows_a_set_that_is_half_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(splitting, "leaks", lambda train, test: seen.append(list(datasets.listing())) or [])
+    name = datasets.add("mine", numbered(20))
+    assert seen and name not in seen[0] and name in datasets.listing()
+
+
 def test_an_upload_of_an_earlier_version_is_still_read() -> None:
     folder = settings().uploads_dir / "20260101-000000-old-0000"
     folder.mkdir(parents=True)
