@@ -16,9 +16,10 @@ from core.evaluation.grid import Arm
 from core.evaluation.lengths import TOO_LONG, Lengths
 from core.evaluation.results import KEPT, results
 from core.generation import prompts, strategies
-from core.generation.engine import Answer, Engine, Generation, Options, Request
+from core.generation.engine import Engine, Options, Request
 from core.generation.strategies import Extracted
 from core.generation.templates import COT, Template
+from core.generation.watching import Answer, Generation
 from core.models import cards, preparing
 
 BATCH = 32  # answers generated together at most, of whatever rows and arms

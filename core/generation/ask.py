@@ -8,8 +8,9 @@ from typing import Any
 
 from core.errors import UserError
 from core.generation import prompts, strategies
-from core.generation.engine import Answer, Engine, Generation, Options, Request
+from core.generation.engine import Engine, Options, Request
 from core.generation.strategies import Strategy
+from core.generation.watching import Answer, Generation
 from core.models import IMPORTING, adapters, cards, loading, store
 
 History = Sequence[tuple[str, str]]

@@ -6,18 +6,18 @@ not to whoever watches it: a watcher may go away and another one come back to it
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
-from core.generation import likelihood, prefill, watching
+from core.generation import likelihood, prefill
 from core.generation.prompts import Message, encode_within, longest_prompt
+from core.generation.watching import Answer, Generation, watcher
 from core.models import IMPORTING, cards, loading, memory, placement
 from core.models.cards import ModelCard
 from core.models.kept import Loaded
@@ -52,58 +52,6 @@ class Options:
         """The card's own defaults, except for what somebody has chosen (None: nothing chosen)."""
         defaults = card.generation.model_dump()
         return cls(**{**defaults, **{name: value for name, value in chosen.items() if value is not None}})
-
-
-@dataclass
-class Answer:
-    """What one row has become so far. ``finish`` is "" while it grows, then "end", "length", "stopped" or "error"."""
-
-    text: str = ""
-    tokens: int = 0
-    first_token_seconds: float | None = None
-    seconds: float = 0.0
-    finish: str = ""
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Decoding speed after the first token, in tokens per second; 0 before there are two tokens."""
-        if self.first_token_seconds is None or self.tokens < 2 or self.seconds <= self.first_token_seconds:
-            return 0.0
-        return (self.tokens - 1) / (self.seconds - self.first_token_seconds)
-
-
-@dataclass
-class Generation:
-    """A batch under way: its growing answers, what is being waited for, and a way to stop it."""
-
-    answers: list[Answer]
-    stage: tuple[str, float] = ("queue", 0.0)
-    error: BaseException | None = None
-    _done: threading.Event = field(default_factory=threading.Event)
-    _stop: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def done(self) -> bool:
-        return self._done.is_set()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until all answers are finished; False when ``timeout`` seconds passed first."""
-        return self._done.wait(timeout)
-
-    def stop(self) -> None:
-        """End at the next token and keep the text so far."""
-        self._stop.set()
-
-    def result(self) -> list[Answer]:
-        """The finished answers.
-
-        Raises:
-            UserError: what went wrong in words; any other exception is ours.
-        """
-        self.wait()
-        if self.error:
-            raise self.error
-        return self.answers
 
 
 class Engine:
@@ -282,7 +230,7 @@ class Engine:
         import torch
 
         batch = self._batch(requests, options).to(self._model.device)
-        watcher = watching.watcher(self._tokenizer, self._eos(), generation, options.max_new_tokens)
+        seen = watcher(self._tokenizer, self._eos(), generation, options.max_new_tokens)
         settings: dict[str, Any] = {
             "do_sample": options.temperature > 0,
             "repetition_penalty": options.repetition_penalty,  # else the checkpoint's own would count unseen
@@ -292,7 +240,7 @@ class Engine:
             torch.manual_seed(options.seed)
         if names is not None:
             settings["adapter_names"] = names
-        watcher.start()
+        seen.start()
         with torch.inference_mode():
             self._model.generate(
                 **batch,
@@ -301,10 +249,10 @@ class Engine:
                 max_new_tokens=options.max_new_tokens,
                 min_new_tokens=options.min_new_tokens or None,
                 pad_token_id=self._tokenizer.pad_token_id,
-                streamer=watcher,
-                stopping_criteria=[watcher],
+                streamer=seen,
+                stopping_criteria=[seen],
             )
-        watcher.close()
+        seen.close()
 
     def _eos(self) -> set[int]:
         eos = self._model.generation_config.eos_token_id

@@ -14,7 +14,8 @@ from core.errors import UserError
 from core.generation import ask, chats
 from core.generation.ask import Arm
 from core.generation.chats import Chat
-from core.generation.engine import Engine, Generation, Options
+from core.generation.engine import Engine, Options
+from core.generation.watching import Generation
 
 SAVE_EVERY = 2.0  # seconds between two savings of a text that is still growing
 

@@ -1,15 +1,66 @@
-"""What is seen of a generation while it is written: each step's tokens become text, and a stop is heard."""
+"""What is seen of a generation while it is written: answers made of each step's tokens, and a stop that is heard."""
 
+import threading
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from core.models import IMPORTING
 
-if TYPE_CHECKING:
-    from core.generation.engine import Answer, Generation
+
+@dataclass
+class Answer:
+    """What one row has become so far. ``finish`` is "" while it grows, then "end", "length", "stopped" or "error"."""
+
+    text: str = ""
+    tokens: int = 0
+    first_token_seconds: float | None = None
+    seconds: float = 0.0
+    finish: str = ""
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Decoding speed after the first token, in tokens per second; 0 before there are two tokens."""
+        if self.first_token_seconds is None or self.tokens < 2 or self.seconds <= self.first_token_seconds:
+            return 0.0
+        return (self.tokens - 1) / (self.seconds - self.first_token_seconds)
 
 
-def watcher(tokenizer: Any, eos: set[int], generation: "Generation", limit: int) -> Any:
+@dataclass
+class Generation:
+    """A batch under way: its growing answers, what is being waited for, and a way to stop it."""
+
+    answers: list[Answer]
+    stage: tuple[str, float] = ("queue", 0.0)
+    error: BaseException | None = None
+    _done: threading.Event = field(default_factory=threading.Event)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def done(self) -> bool:
+        return self._done.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until all answers are finished; False when ``timeout`` seconds passed first."""
+        return self._done.wait(timeout)
+
+    def stop(self) -> None:
+        """End at the next token and keep the text so far."""
+        self._stop.set()
+
+    def result(self) -> list[Answer]:
+        """The finished answers.
+
+        Raises:
+            UserError: what went wrong in words; any other exception is ours.
+        """
+        self.wait()
+        if self.error:
+            raise self.error
+        return self.answers
+
+
+def watcher(tokenizer: Any, eos: set[int], generation: Generation, limit: int) -> Any:
     """An object that transformers calls with each step's tokens (streamer) and asks whether to go on (criteria)."""
     import torch
 
@@ -31,7 +82,7 @@ def watcher(tokenizer: Any, eos: set[int], generation: "Generation", limit: int)
                 if not answer.finish:
                     self._grow(answer, ids, token, now)
 
-        def _grow(self, answer: "Answer", ids: list[int], token: int, now: float) -> None:
+        def _grow(self, answer: Answer, ids: list[int], token: int, now: float) -> None:
             answer.first_token_seconds = answer.first_token_seconds or now
             answer.seconds = now
             answer.tokens += 1

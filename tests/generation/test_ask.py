@@ -10,9 +10,10 @@ import pytest
 from core.errors import UserError
 from core.generation import ask, prompts, strategies, templates
 from core.generation.ask import Arm
-from core.generation.engine import Answer, Engine, Options, Request
+from core.generation.engine import Engine, Options, Request
 from core.generation.strategies import Example, Strategy
 from core.generation.templates import FIXED, SIMILAR
+from core.generation.watching import Answer
 from core.models import cards, store
 from core.models.cards import ModelCard
 from core.settings import settings

@@ -10,8 +10,9 @@ import pytest
 
 from core.errors import UserError
 from core.generation import engine as engines
-from core.generation.engine import Answer, Engine, Options, Request
+from core.generation.engine import Engine, Options, Request
 from core.generation.prompts import conversation
+from core.generation.watching import Answer
 from core.models.cards import ModelCard
 from tests.helpers import tiny
 from tests.helpers.isolation import add_card
