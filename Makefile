@@ -19,7 +19,8 @@ dev:
 	@$(or $(PYTHON),python3) -m core.install dev
 
 test: dev
-	@$(VENV)/python -m pytest
+	@$(VENV)/python -m pytest -n 2 --dist loadfile --ignore=tests/e2e
+	@$(VENV)/python -m pytest tests/e2e
 
 screenshots: dev
 	@YUAN_REQUIRE_BROWSER=1 YUAN_SCREENSHOTS=docs/screenshots $(VENV)/python -m pytest tests/e2e

@@ -25,8 +25,8 @@ def main(folder: Path) -> None:
                 while True:
                     time.sleep(1)
         with queue.device(folder):
+            print("at work", flush=True)  # before anybody who waits for it to run may end it
             jobs.update(folder, status=jobs.RUNNING, began=time.time())
-            print("at work", flush=True)
             while mode == "until-told" and not (folder / "go").exists():
                 if jobs.stop_asked(folder):
                     while not (folder / "may-stop").exists():
