@@ -1,6 +1,7 @@
 """``python -m tests.helpers.worker FOLDER``: a worker process that does what the file ``mode`` in its folder says."""
 
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -22,8 +23,7 @@ def main(folder: Path) -> None:
             raise ValueError("a {brace} and nothing else")
         if mode == "watched":
             with watching(folder, lambda: {"at": time.time(), "speed": 7.0}, (folder / "heard").touch, speed=0.0):
-                while True:
-                    time.sleep(1)
+                threading.Event().wait()  # until it is stopped from outside
         with queue.device(folder):
             print("at work", flush=True)  # before anybody who waits for it to run may end it
             jobs.update(folder, status=jobs.RUNNING, began=time.time())

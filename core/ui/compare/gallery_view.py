@@ -7,7 +7,7 @@ import streamlit as st
 from core.evaluation import grid, rows
 from core.ui import bench, components
 from core.ui.compare import case_view
-from core.ui.compare.rows_view import measures, open_row
+from core.ui.compare.rows_view import choose_measure, open_row
 from core.ui.i18n import t
 
 PAGE = 3  # cases at once
@@ -27,13 +27,7 @@ def show(experiment: dict[str, Any], report: dict[str, Any]) -> None:
         return
     key = experiment["id"]
     left, right = st.columns([3, 1], vertical_alignment="bottom")
-    metric = right.selectbox(
-        t("rows.metric"),
-        measures(report),
-        format_func=lambda name: t(f"metrics.{name}.label"),
-        key=f"gallery_metric_{key}",
-        persist_state="page",
-    )
+    metric = choose_measure(right, report, f"gallery_metric_{key}")
     kinds = [(factor, effect) for effect in (rows.HURT, rows.HELPED) for factor in factors]
     found = {f"{factor}_{effect}": rows.gallery(experiment, metric, factor, effect) for factor, effect in kinds}
     kind = left.segmented_control(

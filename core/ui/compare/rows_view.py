@@ -50,6 +50,18 @@ def measures(report: dict[str, Any]) -> list[str]:
     return sorted(names, key=lambda name: name != report["primary"])
 
 
+def choose_measure(place: Any, report: dict[str, Any], key: str) -> str:
+    """One of them, chosen in ``place``, a column."""
+    chosen: str = place.selectbox(
+        t("rows.metric"),
+        measures(report),
+        format_func=lambda name: t(f"metrics.{name}.label"),
+        key=key,
+        persist_state="page",
+    )
+    return chosen
+
+
 def _choices(experiment: dict[str, Any], report: dict[str, Any]) -> tuple[str, str, str]:
     """Names of the two arms and of the metric."""
     labels = bench.labels(experiment["arms"])
@@ -64,14 +76,7 @@ def _choices(experiment: dict[str, Any], report: dict[str, Any]) -> tuple[str, s
         key=f"rows_b_{key}",
         persist_state="page",
     )
-    metric = right.selectbox(
-        t("rows.metric"),
-        measures(report),
-        format_func=lambda name: t(f"metrics.{name}.label"),
-        key=f"rows_metric_{key}",
-        persist_state="page",
-    )
-    return a, b, metric
+    return a, b, choose_measure(right, report, f"rows_metric_{key}")
 
 
 def _filter(key: str, counted: dict[str, int]) -> tuple[str, str]:
