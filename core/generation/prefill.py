@@ -9,6 +9,8 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+from core.models import IMPORTING
+
 PASS = 64
 """Tokens that could be read while a further pass over the weights is made."""
 
@@ -44,7 +46,9 @@ def read(model: Any, batch: Any, adapters: Sequence[str] | None = None) -> Any:
         None where reading all at once is as good, or where the model's cache cannot be put together.
     """
     import torch
-    from transformers import DynamicCache
+
+    with IMPORTING:
+        from transformers import DynamicCache
 
     whole = model.get_base_model() if hasattr(model, "get_base_model") else model
     if model.device.type != "cpu" or model.config.is_encoder_decoder:
@@ -75,8 +79,9 @@ def read(model: Any, batch: Any, adapters: Sequence[str] | None = None) -> Any:
 
 def _move(model: Any) -> Any:
     """What moves a cache of this model to the right by some tokens of padding; None: its kind is not known here."""
-    from transformers import DynamicCache
-    from transformers.cache_utils import DynamicLayer
+    with IMPORTING:
+        from transformers import DynamicCache
+        from transformers.cache_utils import DynamicLayer
 
     plain = all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
     return getattr(model, "move_cache", _move_plain if plain else None)
