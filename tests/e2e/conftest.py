@@ -119,6 +119,18 @@ def visit(browser: Any, server: Server) -> Iterator[Callable[..., Any]]:
         window.close()
 
 
+def still(target: Any) -> Any:
+    """``target`` once it has stopped moving: a fold that opens pushes on for half a second.
+
+    Playwright alone waits for two like frames, which a busy machine draws in the middle of it; then the button goes
+    down on a link and up beside it.
+    """
+    place = "JSON.stringify(element.getBoundingClientRect())"
+    same = f"element => {{ const at = {place}; const still = at === element.at; element.at = at; return still }}"
+    target.page.wait_for_function(same, arg=target.element_handle(), polling=250)
+    return target
+
+
 def shoot(page: Any, name: str) -> None:
     """A screenshot for people: into test-results/, or where YUAN_SCREENSHOTS says."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)

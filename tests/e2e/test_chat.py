@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Server, shoot
+from tests.e2e.conftest import Server, shoot, still
 from tests.helpers.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.embedded]
@@ -53,7 +53,7 @@ def test_two_answers_grow_together_and_are_kept(server: Server, visit: Callable[
         assert re.search(r"first token [\d.]+ s · \d+ tokens · [\d.]+ tokens/s", column)
     page.get_by_text(re.compile("Passages used: 1")).click()
     page.get_by_text("llama-2.md").wait_for()
-    page.locator(".passage").last.click(trial=True)  # waits until it has stopped unfolding
+    still(page.locator(".passage").last)
     page.locator(".question").scroll_into_view_if_needed()
     shoot(page, "chat")
 
@@ -114,6 +114,6 @@ def test_an_answer_goes_on_while_nobody_looks(server: Server, visit: Callable[..
     page.get_by_text(re.compile("所用段落：1")).click()
     page.get_by_text("广州大学.md").wait_for()
     assert "rag-qa-zh" in page.locator(WITH).inner_text()
-    page.locator(".passage").last.click(trial=True)  # waits until it has stopped unfolding
+    still(page.locator(".passage").last)
     page.locator(".question").scroll_into_view_if_needed()
     shoot(page, "chat-zh-dark")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Server, shoot
+from tests.e2e.conftest import Server, shoot, still
 
 pytestmark = [pytest.mark.e2e, pytest.mark.embedded]
 
@@ -59,6 +59,7 @@ def test_a_base_of_ones_own_from_upload_to_a_cited_answer(
     page.locator(".js-plotly-plot").first.wait_for()
 
     page = visit("chat")
+    page.locator('[data-test-script-state="notRunning"]').wait_for()  # the first run of a script closes open menus
     page.locator('[data-testid="stSelectbox"] input').first.click()
     page.get_by_role("option", name="Bluebell 手册").click()
     box = page.get_by_placeholder("Ask something…")
@@ -68,7 +69,7 @@ def test_a_base_of_ones_own_from_upload_to_a_cited_answer(
     with_kb.locator(".figures", has_text=re.compile("sentences? found in the passages")).wait_for(timeout=180_000)
     assert "31" in with_kb.inner_text()
     with_kb.get_by_text("Passages used").click()
-    with_kb.get_by_role("link", name="Open the source here").first.click()
+    still(with_kb.get_by_role("link", name="Open the source here").first).click()
     mark = page.locator(".source mark")
     mark.wait_for()
     assert "31 days of paid holiday" in mark.inner_text()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Server, shoot
+from tests.e2e.conftest import Server, shoot, still
 from tests.helpers.stub_hub import StubHub, serve
 from tests.helpers.waiting import eventually
 from tests.helpers.yuan import make_yuan
@@ -106,7 +106,7 @@ def test_the_whole_app_works_with_a_tiny_yuan(
     steps.fill("3")
     steps.press("Tab")
     page.get_by_text("All settings").click()
-    page.get_by_role("tab", name="Measuring").click()
+    still(page.get_by_role("tab", name="Measuring")).click()
     rows = page.get_by_role("spinbutton", name="Test rows on the way")
     rows.fill("2")
     rows.press("Tab")

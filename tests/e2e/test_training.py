@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Server, shoot
+from tests.e2e.conftest import Server, shoot, still
 from tests.helpers.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.embedded]
@@ -32,7 +32,7 @@ def test_a_run_outlives_reload_and_crash_and_is_compared(server: Server, visit: 
     steps.fill(str(STEPS))
     steps.press("Tab")
     page.get_by_text("All settings").click()
-    page.get_by_role("tab", name="Measuring").click()
+    still(page.get_by_role("tab", name="Measuring")).click()
     rows = page.get_by_role("spinbutton", name="Test rows on the way")
     rows.fill("0")  # answers on the way are watched with a tiny model, in test_models.py
     rows.press("Tab")
@@ -93,7 +93,7 @@ def test_ones_own_data_is_checked_and_used(server: Server, visit: Callable[..., 
     page.get_by_text("2 rows: 1 problem must be fixed or left out").wait_for()
     page.get_by_text("Row 2 cannot be learned from as it is").wait_for()
     page.locator('input[type="file"]').set_input_files(good)
-    page.get_by_role("button", name="Use these 20 rows").click()
+    still(page.get_by_role("button", name="Use these 20 rows")).click()
     page.get_by_role("heading", name="good (20)").wait_for()
     page.get_by_role("button", name="Use it in a new run").click()
     page.get_by_role("button", name="Start training").wait_for()
