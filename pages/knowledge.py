@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.errors import UserError
-from core.ui import shell
+from core.ui import components, shell
 from core.ui.i18n import show_error, t
 from core.ui.knowledge import knowledge_view as view
 from core.ui.knowledge import lab_view as lab
@@ -21,18 +21,8 @@ TABS = {
     "evaluation": lambda: quality.evaluate(base),
     "map": lambda: lab.chunk_map(base),
 }
-# Set before the widget is made: afterwards its choice cannot be changed any more.
-if "kb_tab" not in st.session_state or "kb_tab_next" in st.session_state:
-    st.session_state["kb_tab"] = st.session_state.pop("kb_tab_next", "manage")
-tab = st.segmented_control(
-    t("knowledge.title"),
-    list(TABS),
-    format_func=lambda name: t(f"knowledge.tabs.{name}"),
-    key="kb_tab",
-    required=True,
-    label_visibility="collapsed",
-)
+tab = components.view(TABS, "tab", "kb_tab", t("knowledge.title"), "knowledge.tabs")
 try:
-    TABS[tab or "manage"]()
+    TABS[tab]()
 except UserError as error:
     show_error(error)

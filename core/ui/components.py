@@ -3,7 +3,7 @@
 import html
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -46,6 +46,31 @@ def job_choice(label: str, labels: dict[str, str], current: str, key: str) -> st
     version = zlib.crc32("\n".join([current, *labels.values()]).encode())
     ids = list(labels)
     return st.selectbox(label, ids, ids.index(current), format_func=labels.__getitem__, key=f"{key}_{version}")
+
+
+def view(views: Collection[str], parameter: str, key: str, label: str, words: str, first: str = "") -> str:
+    """Which of a page's views is on screen, by a control that keeps the choice in the address.
+
+    Args:
+        parameter: of the address; ``first``: the view when it says none (empty: the first there is).
+        words: where the views' names stand among the texts, by view.
+    """
+    asked = st.query_params.get(parameter, "")
+    st.session_state[key] = current = asked if asked in views else first or next(iter(views))
+
+    def choose() -> None:
+        st.query_params[parameter] = st.session_state[key]
+
+    st.segmented_control(
+        label,
+        list(views),
+        format_func=lambda name: t(f"{words}.{name}"),
+        key=key,
+        on_change=choose,
+        required=True,
+        label_visibility="collapsed",
+    )
+    return current
 
 
 def status_badge(status: str) -> None:

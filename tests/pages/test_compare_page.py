@@ -193,15 +193,16 @@ def test_what_the_figures_are_worth_is_told_where_it_was_asked_for() -> None:
     folder = keep(made(square(), RIGHT))
     report = files.read_json(folder / KEPT)
     score = {"mean": 4.0, "low": 3.0, "high": 5.0, "n": 24}
-    scores = {name: {"perplexity": score, "rougeL": score} for name in ("base", "run-a")}
-    worse = {"a": "base", "b": "run-a", "metric": "perplexity", "delta": 1.5, "low": 1.0, "high": 2.0, "p_holm": 0.001,
+    run = "20261101-101112-reader-1a2b"  # as runs are called; people read “reader”
+    scores = {name: {"perplexity": score, "rougeL": score} for name in ("base", run)}
+    worse = {"a": "base", "b": run, "metric": "perplexity", "delta": 1.5, "low": 1.0, "high": 2.0, "p_holm": 0.001,
              "n": 24, "verdict": "higher"}  # fmt: skip
     answers = [{"input": "2 + 2?", "reference": "4", "answers": {name: {"text": "five"} for name in scores}}]
     report["forgetting"] = {
         "rows": 24,
         "scores": scores,
         "contrasts": [worse],
-        "same": {"run-a": 0.25},
+        "same": {run: 0.25},
         "answers": answers,
     }
     spread = {"same": 0.5, "metrics": {"rougeL": {"means": [0.41, 0.43], "sd": 0.0141}}}
@@ -211,7 +212,11 @@ def test_what_the_figures_are_worth_is_told_where_it_was_asked_for() -> None:
     app = opened("comparison")
     text = said(app).replace("\\", "")
     assert "temperature 0.7 and top-p 0.8" in text
-    assert "run-a is more surprised" in text and "higher (worse): +1.500 [+1.000, +2.000], p = 0.001" in text
+    assert (
+        "reader is more surprised" in text
+        and run not in text
+        and "higher (worse): +1.500 [+1.000, +2.000], p = 0.001" in text
+    )
     tables = [table.value for table in app.dataframe]
     [draws] = [table for table in tables if "50%" in table.to_string()]
     assert list(draws.iloc[0])[:3] == ["0.410", "0.430", "0.014"]
@@ -253,6 +258,13 @@ def test_a_tab_is_kept_in_the_address() -> None:
     app = opened("comparison")
     app.segmented_control(key="compare_tab").set_value("rows").run()
     assert app.query_params["tab"] == "rows" and not app.exception
+
+
+def test_a_duplicate_asks_with_the_tokenizer_on_screen() -> None:
+    keep(made(square(), RIGHT))
+    app = opened("comparison", tokenizer="english")
+    app.button(key="compare_duplicate").click().run()
+    assert app.session_state["compare_tokenizer"] == "english" and not app.exception
 
 
 def test_classes_are_a_table_of_right_and_answered() -> None:

@@ -214,6 +214,7 @@ def test_a_base_is_looked_into_and_a_source_is_shown_at_its_place(
     app = opened("knowledge", kb="fruit")
     assert [metric.value for metric in app.metric][:2] == ["1", str(len(knowledge.rows("fruit")))]
     app.segmented_control(key="kb_tab").set_value("lab").run()
+    assert app.query_params["tab"] == "lab", "after a refresh it would be the first again"
     app.text_input(key="lab_query").input("What colour are pears?").run()
     assert not app.exception and any("Pears are green" in str(table.value) for table in app.dataframe)
     row = next(row for row in knowledge.rows("fruit") if "Pears" in row.text)

@@ -1,5 +1,6 @@
 """The Compare page: the form of a new comparison, or a kept one: its progress, then the tabs of what it found."""
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -42,7 +43,7 @@ def page() -> None:
             t("comparison.duplicate"), icon=":material/content_copy:", key="compare_duplicate",
             help=t("comparison.duplicate_help"),
         ):  # fmt: skip
-            form_view.fill(experiments.plan(found[current]))
+            form_view.fill(replace(experiments.plan(found[current]), tokenizer=_tokenizer(found[current])))
             _open_form()
         if st.button(t("comparison.new"), icon=":material/add:", type="primary", key="compare_new"):
             _open_form()
@@ -105,7 +106,7 @@ def _show(experiment_id: str) -> None:
         st.info(t("comparison.nothing"))
     else:
         with head:
-            tab = _tab()
+            tab = components.view(TABS, "tab", "compare_tab", t("comparison.tab"), "comparison.tabs")
             if any(metrics()[name].tokenized for name in report["metrics"]):
                 _choose_tokenizer(wanted, summary)
         if report["tokenizer"] != (frozen := summary.get("tokenizer", CHARACTER)):
@@ -116,25 +117,6 @@ def _show(experiment_id: str) -> None:
         if st.button(t("comparison.delete"), key="experiment_delete"):
             experiments.delete(experiment_id)
             _open("")
-
-
-def _tab() -> str:
-    """What is looked at, kept in the address; a second click on the chosen tab changes nothing."""
-    tab = st.query_params.get("tab", "")
-    st.session_state["compare_tab"] = tab = tab if tab in TABS else "overview"
-
-    def choose() -> None:
-        st.query_params["tab"] = st.session_state["compare_tab"] or tab
-
-    st.segmented_control(
-        t("comparison.tab"),
-        list(TABS),
-        format_func=lambda name: t(f"comparison.tabs.{name}"),
-        key="compare_tab",
-        on_change=choose,
-        label_visibility="collapsed",
-    )
-    return tab
 
 
 def _tokenizer(summary: dict[str, Any]) -> str:

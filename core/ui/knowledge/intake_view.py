@@ -58,7 +58,6 @@ def _start(name: str, new: bool, uploads: list[tuple[str, bytes]], made: Making)
 
 def shown(name: str) -> None:
     """Put a base's documents and the job that is at work on them on screen."""
-    st.session_state["kb_tab_next"] = "manage"
     st.query_params.from_dict({"kb": name} if name else {})
     st.rerun(scope="app")
 
