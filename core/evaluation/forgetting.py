@@ -88,6 +88,22 @@ def results(experiment: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
+def named(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Results of the check with what people call the adapters in place of their ids."""
+    called = grid.adapters([{"adapter": name} for name in found["same"]])
+
+    def renamed(parts: Mapping[str, Any]) -> dict[str, Any]:
+        return {called.get(name, name): of for name, of in parts.items()}
+
+    return {
+        **found,
+        "scores": renamed(found["scores"]),
+        "contrasts": [{**one, "b": called[one["b"]]} for one in found["contrasts"]],
+        "same": renamed(found["same"]),
+        "answers": [{**row, "answers": renamed(row["answers"])} for row in found["answers"]],
+    }
+
+
 def _parts(answer: Mapping[str, Any], metric: str) -> tuple[float, ...] | None:
     return tuple(answer["parts"][metric]) if metric in answer["parts"] else None
 

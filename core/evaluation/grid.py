@@ -41,19 +41,23 @@ def labels(arms: Sequence[Mapping[str, Any]], words: Callable[[str], str]) -> di
     Args:
         words: what a cell is called, in the reader's language.
     """
-    adapters = dict.fromkeys(arm["adapter"] for arm in arms if arm["adapter"])
-    called = {adapter: _short(adapter) for adapter in adapters}
-    if len(set(called.values())) < len(called):
-        called = {adapter: adapter for adapter in adapters}
+    called = adapters(arms)
     found = {}
     for arm in map(dict, arms):
         parts = [words(cell(arm))]
-        if arm["adapter"] and len(adapters) > 1:
+        if arm["adapter"] and len(called) > 1:
             parts.append(called[arm["adapter"]])
         if strategy(arm) != ZERO_SHOT:
             parts.append(strategy(arm))
         found[name(arm)] = " · ".join(parts)
     return found
+
+
+def adapters(arms: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What the adapters among the arms are called, by id: without time and random digits where that tells them
+    apart."""
+    called = {arm["adapter"]: _short(arm["adapter"]) for arm in arms if arm["adapter"]}
+    return called if len(set(called.values())) == len(called) else {adapter: adapter for adapter in called}
 
 
 def _short(adapter: str) -> str:

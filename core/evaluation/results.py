@@ -106,8 +106,8 @@ def named(report: Mapping[str, Any], called: Mapping[str, str]) -> dict[str, Any
         called: by name (:func:`core.evaluation.grid.labels`).
 
     Returns:
-        "arms", "contrasts", "interactions", "confusion", "stability" and "too_long" are said so; each arm keeps its
-        name as "key", each contrast those of its arms as "keys".
+        "arms", "contrasts", "interactions", "confusion", "stability", "forgetting" and "too_long" are said so;
+        each arm keeps its name as "key", each contrast those of its arms as "keys".
     """
     stable = report["stability"]
     return {
@@ -120,6 +120,7 @@ def named(report: Mapping[str, Any], called: Mapping[str, str]) -> dict[str, Any
         "interactions": [{**one, "cells": [called[name] for name in one["cells"]]} for one in report["interactions"]],
         "confusion": {called[name]: found for name, found in report["confusion"].items()},
         "stability": stable and {**stable, "arms": {called[name]: found for name, found in stable["arms"].items()}},
+        "forgetting": report["forgetting"] and forgetting.named(report["forgetting"]),
         "too_long": {called[name]: found for name, found in report["too_long"].items()},
     }
 

@@ -4,16 +4,16 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
-from core.evaluation.forgetting import METRICS
+from core.evaluation.forgetting import METRICS, named
 from core.evaluation.report.words import bilingual, both, figure, label, names, section, table
 from core.evaluation.stability import drawn
 
 
 def forgetting(results: Mapping[str, Any]) -> str:
     """General questions, asked of each adapter and of its base model; empty: they were not."""
-    found = results["forgetting"]
-    if not found:
+    if not results["forgetting"]:
         return ""
+    found = named(results["forgetting"])
     told = [one for one in found["contrasts"] if one["metric"] == METRICS[0]]
     verdicts = []
     for one in told:
