@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -135,3 +136,24 @@ def inside(root: Path, name: str) -> Path:
     if name in ("", "..") or name != Path(name).name or not path.is_dir():
         raise UserError("There is no “{name}” here.", "Look at the list for the names that exist.", name=name)
     return path
+
+
+def require_space(title: str, needed: float, folder: Path) -> None:
+    """Whether a model or data set fits on the disk, told before anything is fetched.
+
+    Args:
+        needed: bytes it still takes, what is there only for a while included.
+
+    Raises:
+        UserError: less is free.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(
+            "{title} needs {needed} GB more of disk, and {free} GB are free in {folder}.",
+            "Free some space, or set YUAN_DATA_DIR to a larger disk.",
+            title=title,
+            needed=f"{needed / 1e9:.1f}",
+            free=f"{free / 1e9:.1f}",
+            folder=folder,
+        )

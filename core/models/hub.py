@@ -9,7 +9,6 @@ import errno
 import hashlib
 import logging
 import re
-import shutil
 import time
 import traceback
 from collections.abc import Callable
@@ -82,7 +81,7 @@ def fetch(source: Source, folder: Path, progress: Progress, choose: Choice | Non
             hub=client.title,
         )
     files.write_json(folder / "plan.json", {"files": [asdict(file) for file in plan]})
-    _require_space(source, folder, plan)
+    files.require_space(source.id, _needed(folder, plan), folder)
     total = sum(file.size for file in plan) or 1
     progress("download", sum(entry.done for entry in report(folder)) / total)
     for file in plan:
@@ -143,19 +142,10 @@ def _size(path: Path) -> int:
         return -1
 
 
-def _require_space(source: Source, folder: Path, plan: list[RemoteFile]) -> None:
+def _needed(folder: Path, plan: list[RemoteFile]) -> int:
+    """Bytes of disk: what is not here yet, pickles a second time while they are converted, and some air."""
     missing = sum(entry.size - entry.done for entry in report(folder))
-    converted = sum(file.size for file in plan if file.path.endswith(".bin"))
-    needed, free = missing + converted + _ROOM, shutil.disk_usage(folder).free
-    if free < needed:
-        raise UserError(
-            "{model} still needs {needed} GB of disk, and {free} GB are free in {folder}.",
-            "Free some space, or set YUAN_DATA_DIR to a larger disk.",
-            model=source.id,
-            needed=f"{needed / 1e9:.1f}",
-            free=f"{free / 1e9:.1f}",
-            folder=settings().models_dir,
-        )
+    return missing + sum(file.size for file in plan if file.path.endswith(".bin")) + _ROOM
 
 
 def _fetch_file(client: Client, source: Source, file: RemoteFile, incoming: Path, progress: Progress) -> None:

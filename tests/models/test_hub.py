@@ -197,7 +197,7 @@ def test_a_disk_too_small_is_seen_before_a_file_is_asked_for(
     model: StubHub, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub, "_ROOM", 10**18)
-    with pytest.raises(UserError, match=r"o/m still needs .* GB of disk, and .* GB are free"):
+    with pytest.raises(UserError, match=r"o/m needs .* GB more of disk, and .* GB are free"):
         fetch(kind, tmp_path)
     assert model.sent() == {}
 

@@ -143,7 +143,7 @@ def test_a_model_that_is_here_is_not_fetched_again(index: Path) -> None:
 
 def test_a_full_disk_is_seen_before_anything_is_fetched(index: Path) -> None:
     huge = card().model_copy(update={"size": 10**18})
-    with pytest.raises(UserError, match="of disk while it is prepared"):
+    with pytest.raises(UserError, match="GB more of disk, and"):
         preparing.prepare(huge)
     assert left_behind() == []
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -20,6 +21,7 @@ from core.training.data.problems import FIXES, MUST
 from core.training.data.splitting import Leak
 
 LEAKS = "leaks.json"
+_DAY = 24 * 3600  # seconds
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ def add(label: str, rows: Sequence[Row], test: Sequence[Row] = (), **about: Any)
     mapping: Mapping | None = about.pop("mapping", None)
     labels = (mapping.labels if mapping else []) or label_names([*train, *tested])
     name = files.new_id(label)
-    aside, place = settings().uploads_dir / ".new" / name, settings().uploads_dir / name  # no list shows half a set
+    aside, place = _aside() / name, settings().uploads_dir / name
     write(aside, Dataset(name, train, tested, labels))
     files.write_json(aside / LEAKS, [asdict(leak) for leak in splitting.leaks(train, tested)])
     kept = {"label": label, "rows": len(train) + len(tested), "labels": labels, **about}
@@ -199,6 +201,15 @@ def add(label: str, rows: Sequence[Row], test: Sequence[Row] = (), **about: Any)
     files.write_json(aside / "about.json", kept)
     aside.rename(place)
     return name
+
+
+def _aside() -> Path:
+    """Where a set is written: no list shows half of one. What a kill left there is deleted after a day."""
+    root = settings().uploads_dir / ".new"
+    for left in root.glob("*"):
+        if time.time() - left.stat().st_mtime > _DAY:
+            shutil.rmtree(left, ignore_errors=True)
+    return root
 
 
 def leaks(name: str) -> list[Leak]:

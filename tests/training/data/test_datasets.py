@@ -1,6 +1,7 @@
 """Sets by name, path and upload: kept, listed, read again, and asked."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,15 @@ def test_no_list_shows_a_set_that_is_half_kept(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(splitting, "leaks", lambda train, test: seen.append(list(datasets.listing())) or [])
     name = datasets.add("mine", numbered(20))
     assert seen and name not in seen[0] and name in datasets.listing()
+
+
+def test_what_a_kill_left_half_kept_is_deleted_a_day_later() -> None:
+    old, young = (settings().uploads_dir / ".new" / name for name in ("old", "young"))
+    for half in (old, young):
+        half.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    datasets.add("mine", numbered(20))
+    assert young.is_dir() and not old.exists()
 
 
 def test_an_upload_of_an_earlier_version_is_still_read() -> None:
