@@ -104,6 +104,7 @@ h1 { padding-bottom: .1rem !important; }
 [data-testid="stMetricValue"] { font-size: 1.25rem; font-variant-numeric: tabular-nums; }
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; }
+  .st-key-vote_choices > div { flex: 1 1 40%; }
   [class*="st-key-arm-"] .chip { position: sticky; top: 3.2rem; z-index: 2; }
 }
 """

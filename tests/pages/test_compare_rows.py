@@ -150,6 +150,9 @@ def test_a_vote_is_blind_kept_and_gone_on_with(folder: Path, language: str) -> N
     assert f"Question {ballots[0].row} " in question()
     page: Any = " ".join([*bodies(app), *(caption.value for caption in app.caption)])
     assert "run-a" not in page and "chip" not in page and "<img" not in page, "neither names nor colours"
+    headings = [told.value.strip("*") for told in app.markdown if told.value.strip("*") in words.values()]
+    buttons = [app.button(key=f"vote_cast_{side}").label for side in ("left", "right")]
+    assert [said[-1] for said in headings] == [said[0] for said in buttons] == ["A", "B"], "true stacked, too"
     app.button(key="vote_cast_left").click().run()
     assert f"Question {ballots[1].row} " in question()
     app.button(key="vote_cast_same").click().run()

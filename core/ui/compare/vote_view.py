@@ -12,8 +12,8 @@ from core.ui.compare import case_view
 from core.ui.compare.rows_view import measures
 from core.ui.i18n import show_error, t
 
-# What a vote is for → the key that casts it; the sides stand where the arrows point.
-KEYS = {"left": "Left", "same": "S", "bad": "B", "right": "Right"}
+# What a vote is for → the key that casts it. The screen calls the sides A and B: on a phone they stand in a stack.
+KEYS = {"left": "A", "same": "S", "bad": "X", "right": "B"}
 BACK_KEY = "Z"
 
 
@@ -79,10 +79,10 @@ def _ballot(experiment: dict[str, Any], poll: Poll, ballot: Ballot) -> None:
     for side, column in zip((ballot.left, ballot.right), st.columns(2), strict=True):
         name = "left" if side == ballot.left else "right"
         with column, st.container(border=True, key=f"vote_{name}"):
-            st.caption(t(f"vote.answer_{name}"))
+            st.markdown(f"**{t(f'vote.answer_{name}')}**")
             case_view.said(row["answers"][poll.a if side == A else poll.b]["text"])
     meant = {"left": ballot.left, "same": SAME, "bad": BAD, "right": ballot.right}
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key="vote_choices"):
         for name, key in KEYS.items():
             st.button(
                 t(f"vote.{name}"),
