@@ -1,11 +1,13 @@
 """The Runs part of Fine-tune, run by Streamlit's own test harness: listed, opened, watched, moved and deleted."""
 
 import json
+import os
 import time
 from pathlib import Path
 from shutil import copytree
 from typing import Any
 
+import psutil
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -74,6 +76,21 @@ def test_the_newest_run_is_on_screen_unless_the_address_names_another_one() -> N
     stored.make(C, status=jobs.RUNNING)
     jobs.create(runs.folder(C), jobs.STARTING)
     assert opened().subheader[0].value == "tiny", "one that is at work comes before the newest"
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "Preparing…"), ("zh", "准备中…")])
+def test_a_run_that_does_not_know_its_steps_yet_says_that_it_is_prepared(language: str, said: str) -> None:
+    folder = stored.make(status=jobs.RUNNING)
+    created = psutil.Process().create_time()
+    files.write_json(folder / "process.json", {"pid": os.getpid(), "create_time": created})
+    jobs.update(folder, step=0, steps=0)
+    page = html(opened(language))
+    assert said in page and "?" not in page
+    jobs.update(folder, steps=40)
+    page = html(opened(language))
+    assert "0 / 40" in page and said not in page
+    jobs.update(folder, status=jobs.FAILED, steps=0)
+    assert said not in html(opened(language)), "nothing is prepared any more"
 
 
 def test_the_list_is_searched_and_filtered() -> None:

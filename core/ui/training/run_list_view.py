@@ -14,6 +14,7 @@ from core.settings import settings
 from core.training import portable, runs
 from core.ui import components
 from core.ui.i18n import show_error, t
+from core.ui.training.run_monitor_view import steps
 
 ROWS = 7
 """Rows of the table on screen; more are scrolled to."""
@@ -120,7 +121,7 @@ def _row(run: runs.Run) -> dict[str, Any]:
     return {
         t("runs.columns.name"): run["name"],
         t("runs.columns.status"): t(f"status.{run['status']}"),
-        t("runs.columns.steps"): f"{run.get('step', 0)} / {run.get('steps') or '?'}",
+        t("runs.columns.steps"): steps(run),
         t("finetune.cells.train"): run.get("train_loss"),
         t("finetune.cells.eval"): run.get("eval_loss"),
         t("fields.model.label"): config["model"],

@@ -1,6 +1,7 @@
 """A run watched live: where it is, its curves, what it answers as it learns, its alerts, and its log."""
 
 import html
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def _cells(run: dict[str, Any]) -> dict[str, str]:
     memory = curves.curve(run["id"], "memory", 2).values
     epoch = curves.curve(run["id"], "epoch", 2).values
     found = {
-        "step": f"{run.get('step', 0)} / {run.get('steps') or '?'}",
+        "step": steps(run),
         "epoch": f"{epoch[-1]:.2f}" if epoch else "–",
         "train": _figure(train),
         "eval": _figure(run.get("eval_loss")),
@@ -185,6 +186,13 @@ def series(run_id: str, key: str, points: int, smoothing: float = 0.0) -> curves
         values, smoothed = ([value / 1e9 for value in part] for part in (found.values, found.smoothed))
         return curves.Curve(found.steps, values, smoothed, found.count)
     return found
+
+
+def steps(run: Mapping[str, Any]) -> str:
+    """How far a run is; before it knows how many steps it takes, that it is being prepared, if it is."""
+    if run.get("steps"):
+        return f"{run.get('step', 0)} / {run['steps']}"
+    return t("runs.preparing") if run["status"] in (jobs.STARTING, jobs.RUNNING) else "–"
 
 
 def _step() -> str:

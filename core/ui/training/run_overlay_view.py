@@ -13,7 +13,7 @@ from core.charts.run_charts import Line
 from core.training import curves, provenance, runs
 from core.ui import components, theme
 from core.ui.i18n import seconds, t
-from core.ui.training.run_monitor_view import series
+from core.ui.training.run_monitor_view import series, steps
 
 MOST = 16
 """Runs that colours and dashes still tell apart."""
@@ -106,7 +106,7 @@ def _results(found: Sequence[dict[str, Any]]) -> None:
     rows = {
         called[run["id"]]: {
             t("runs.columns.status"): t(f"status.{run['status']}"),
-            t("runs.columns.steps"): f"{run.get('step', 0)} / {run.get('steps') or '?'}",
+            t("runs.columns.steps"): steps(run),
             t("finetune.cells.train"): _number(run.get("train_loss")),
             t("finetune.cells.eval"): _number(run.get("eval_loss")),
             t("finetune.cells.accuracy"): _number(run.get("eval_accuracy")),
