@@ -19,7 +19,9 @@ try:
     how = view.ready(asked)
 except UserError as error:
     how = []
-    show_error(error)
+    edited = st.session_state.get("prompts_edited")
+    if not (edited in asked.strategies and editor_view.fault(edited)):  # else it is said where it can be mended
+        show_error(error)
 pressed = place.button(
     t("prompts.run"), type="primary", icon=":material/play_arrow:", key="prompts_run", disabled=bool(turn) or not how
 )

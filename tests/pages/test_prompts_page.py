@@ -131,7 +131,12 @@ def test_a_template_without_its_question_is_refused_in_words_and_kept_in_the_fie
     app = press(opened("prompts", language), "exercise-odd")
     app.segmented_control(key="prompts_edited").set_value("few-shot").run()
     app.text_area(key="prompt/few-shot/text-en").set_value("No place at all, {examples}").run()
+    press(app, "save-few-shot")
+    assert len(app.error) == 1, "said once, where it can be mended"
     assert "{question}" in app.error[0].value and app.button(key="prompts_run").disabled
+    app.segmented_control(key="prompts_edited").set_value("cot").run()
+    assert len(app.error) == 1 and "{question}" in app.error[0].value, "while another one is in the editor, too"
+    app.segmented_control(key="prompts_edited").set_value("few-shot").run()
     app.switch_page("pages/overview.py").run()
     app.switch_page(PAGES["prompts"]).run()
     assert app.text_area(key="prompt/few-shot/text-en").value == "No place at all, {examples}"

@@ -35,6 +35,15 @@ def draft(name: str) -> Template:
     return made if made.version in {one.version for one in kept} else replace(made, name=name + EDITED)
 
 
+def fault(name: str) -> UserError | None:
+    """What keeps a strategy's draft from being asked with."""
+    try:
+        draft(name)
+    except UserError as error:
+        return error
+    return None
+
+
 def show(name: str) -> None:
     """The fields of a strategy and what can be done with them."""
     kept = templates.versions(name)
@@ -48,12 +57,9 @@ def show(name: str) -> None:
     if kept[0].kind == FEW_SHOT:
         _examples(name)
     st.caption(t("prompts.places"))
-    try:
-        changed = draft(name).name != name
-    except UserError as error:
-        show_error(error)
-        changed = True
-    _acts(name, own, changed)
+    if broken := fault(name):
+        show_error(broken)
+    _acts(name, own, bool(broken) or draft(name).name != name)
     _outcome()
 
 
@@ -106,6 +112,8 @@ def _outcome() -> None:
 
 
 def _save(name: str) -> None:
+    if fault(name):  # said under the fields
+        return
     try:
         made = replace(draft(name), name=_said(name, "name").strip())
         templates.save(made)
