@@ -5,43 +5,7 @@ from typing import Any
 
 from core.charts.frame import GRID, figure_of, whiskers
 
-
-def score_bars(
-    arms: Sequence[dict[str, Any]],
-    metrics: Sequence[str],
-    names: Sequence[str],
-    labels: dict[str, str],
-    colors: Sequence[str],
-    ink: str,
-) -> Any:
-    """Grouped bars of scores with their 95 % intervals as whiskers.
-
-    Args:
-        arms: each with ``scores``: {metric: {"mean", "low", "high"}}, values from 0 to 1.
-        names: an arm's name as shown, and ``colors`` its colour, in the same order.
-        ink: colour of the whiskers.
-        labels: texts under "title", "subtitle", "score".
-    """
-    figure = figure_of(labels, 420)
-    for arm, name, color in zip(arms, names, colors, strict=True):
-        scores = [arm["scores"][metric] for metric in metrics]
-        means = [score["mean"] for score in scores]
-        figure.add_bar(
-            x=[metric.replace("rouge", "ROUGE-") for metric in metrics],
-            y=means,
-            name=name,
-            marker={"color": color, "cornerradius": 4},
-            error_y=whiskers(scores, "mean", ink),
-            text=[f"{mean:.2f}" for mean in means],
-            textposition="inside",
-            insidetextanchor="start",
-            customdata=[[score["low"], score["high"]] for score in scores],
-            hovertemplate="%{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]",
-        )
-    figure.update_layout(barmode="group", bargap=0.28, bargroupgap=0.08)
-    figure.update_xaxes(fixedrange=True)
-    figure.update_yaxes(title=labels["score"], range=[0, 1.04], gridcolor=GRID, fixedrange=True)
-    return figure
+_BAR = 20  # pixels of a bar with its figure beside it
 
 
 def evidence(
@@ -131,15 +95,42 @@ def stage_scores(
     colors: Sequence[str],
     ink: str,
 ) -> Any:
-    """Retrieval measures per stage with their 95 % intervals.
+    """Retrieval measures per stage with their 95 % intervals, as bars to the right with the figures in a column.
+
+    Upright bars would leave no room for their figures on a phone.
 
     Args:
         stages: {stage: {metric: {"mean", "low", "high"}}}, values from 0 to 1.
         labels: texts under "title", "subtitle", "score", and one per stage and per metric.
+        colors: of the stages, in their order.
+        ink: colour of the whiskers and figures.
     """
-    arms = [{"scores": {labels[metric]: scores[metric] for metric in metrics}} for scores in stages.values()]
-    shown = [labels[metric] for metric in metrics]
-    return score_bars(arms, shown, [labels[stage] for stage in stages], labels, colors, ink)
+    gap, count = 0.24, len(stages)
+    figure = figure_of(labels, 170 + len(metrics) * (_BAR * count + 14) + 20 * count)
+    for number, ((stage, scores), color) in enumerate(zip(stages.items(), colors, strict=True)):
+        found = [scores[metric] for metric in metrics]
+        figure.add_bar(
+            orientation="h",
+            y=[labels[metric] for metric in metrics],
+            x=[score["mean"] for score in found],
+            name=labels[stage],
+            marker={"color": color, "cornerradius": 4},
+            error_x=whiskers(found, "mean", ink),
+            customdata=[[score["low"], score["high"]] for score in found],
+            hovertemplate="%{x:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]",
+        )
+        for place, score in enumerate(found):
+            figure.add_annotation(
+                **{"x": 1, "xref": "paper", "xanchor": "left", "showarrow": False},
+                y=place + ((number + 0.5) / count - 0.5) * (1 - gap),
+                text=f"{score['mean']:.2f}",
+                font={"size": 12, "color": ink},
+            )
+    figure.update_layout(barmode="group", bargap=gap, bargroupgap=0.08, hovermode="y unified")
+    figure.update_layout(margin={"l": 8, "r": 42, "b": 20}, legend={"yref": "container", "y": 0, "yanchor": "bottom"})
+    figure.update_xaxes(title=labels["score"], range=[0, 1.04], gridcolor=GRID, fixedrange=True)
+    figure.update_yaxes(autorange="reversed", automargin=True, fixedrange=True)
+    return figure
 
 
 def sweep(
