@@ -111,7 +111,7 @@ def forest(
     layout = frame(labels, 150 + _LINE_HEIGHT * len(contrasts))
     layout["hovermode"], layout["margin"] = "closest", {"l": 8, "r": 20, "t": 78, "b": 52}
     # The line at no difference leaves out the names, so that both can be read.
-    ends = [{"y0": place - 0.14, "y1": place + 0.3} for place in places]
+    ends = [{"y0": place - 0.09, "y1": place + 0.3} for place in places]
     layout["shapes"] = [
         {"type": "line", "x0": 0, "x1": 0, **end, "line": {"color": ink, "dash": "dot"}} for end in ends
     ]

@@ -52,8 +52,9 @@ h1 { padding-bottom: .1rem !important; }
 .chip { display: inline-flex; align-items: center; gap: .45rem; font-size: .86rem; font-weight: 620;
   color: var(--arm); }
 .chip::before { content: ""; flex: none; width: .7rem; height: .7rem; border-radius: 3px; background: var(--arm); }
-.findings > div { display: flex; flex-wrap: wrap; gap: .1rem .8rem; padding: .3rem 0; font-size: .84rem;
-  font-variant-numeric: tabular-nums; border-bottom: 1px solid color-mix(in srgb, currentColor 12%, transparent); }
+.findings > div { display: flex; flex-wrap: wrap; align-items: baseline; gap: .1rem .8rem; padding: .3rem 0;
+  font-size: .84rem; font-variant-numeric: tabular-nums;
+  border-bottom: 1px solid color-mix(in srgb, currentColor 12%, transparent); }
 .findings .chip { flex: 1 1 14rem; } .findings .chip ~ span { flex: 0 1 13.5rem; }
 .findings .chip ~ span ~ span { flex: 0 1 20.5rem; }
 [class*="-hatched-"][class*="st-key-arm-"] { border-top-style: dashed !important; }
@@ -92,6 +93,8 @@ h1 { padding-bottom: .1rem !important; }
   color: light-dark(#475569, #A8B3C4); }
 .tokens > i.learned { color: light-dark(#78350F, #FDE68A); background: light-dark(#FEF3C7, #45310B);
   border-bottom: 2px solid light-dark(#B45309, #FBBF24); }
+.js-plotly-plot :is(.xtick text, .ytick text, .xtitle, .ytitle, .gtitle-subtitle, .annotation-text) {
+  fill: light-dark(#565D6D, #C8CED9) !important; }
 .waiting { font-size: .9rem; color: color-mix(in srgb, currentColor 68%, transparent); }
 .status { display: inline-block; padding: .1rem .55rem; border-radius: 999px; font-size: .8rem; font-weight: 600;
   border: 1px solid color-mix(in srgb, currentColor 30%, transparent); }

@@ -215,11 +215,12 @@ def test_what_the_figures_are_worth_is_told_where_it_was_asked_for() -> None:
     assert (
         "reader is more surprised" in text
         and run not in text
-        and "higher (worse): +1.500 [+1.000, +2.000], p = 0.001" in text
+        and "Higher (worse): +1.500 [+1.000, +2.000], p = 0.001" in text
     )
     tables = [table.value for table in app.dataframe]
-    [draws] = [table for table in tables if "50%" in table.to_string()]
-    assert list(draws.iloc[0])[:3] == ["0.410", "0.430", "0.014"]
+    assert "0.410 · 0.430" in text and "SD 0.014 · 50% of rows the same each time" in text
+    [forgotten] = [table for table in tables if "reader" in table.index]
+    assert list(forgotten.index) == ["Base model alone", "reader"] and "4.000 [3.000, 5.000]" in forgotten.to_string()
     assert any("five" in table.to_string() for table in tables)
 
 

@@ -1,7 +1,6 @@
 """The overview of a comparison: what differs for sure in words, each arm's scores, and every difference with its
 interval."""
 
-import html
 from collections.abc import Mapping
 from typing import Any
 
@@ -108,9 +107,8 @@ def _words(report: Mapping[str, Any], metric: str) -> None:
             parts.append(t("comparison.baseline"))
         elif one := told.get(arm["name"]):
             parts.append(wording.contrast(one))
-        cells = "".join(f"<span>{html.escape(part)}</span>" for part in parts)
-        lines.append(f'<div><span class="chip {grid.cell(arm)}">{html.escape(arm["name"])}</span>{cells}</div>')
-    st.html(f'<div class="findings">{"".join(lines)}</div>')
+        lines.append((arm, parts))
+    bench.findings(lines)
     if told and all(one["verdict"] == TOO_FEW for one in told.values()):
         st.info(t("metrics.verdicts.too_few", n=max(one["n"] for one in told.values())), icon=":material/info:")
     elif told:

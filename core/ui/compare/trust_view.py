@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.evaluation.forgetting import METRICS
 from core.evaluation.stability import drawn
+from core.ui import bench
 from core.ui.compare import wording
 from core.ui.components import plain
 from core.ui.i18n import t
@@ -30,13 +31,13 @@ def _stability(report: Mapping[str, Any], metric: str) -> None:
     found = report["stability"]
     st.subheader(t("report.stability"))
     st.caption(t("report.stability_help", **drawn(found)))
-    lines = {}
-    for name, arm in found["arms"].items():
-        if of := arm["metrics"].get(metric):
-            told = [wording.figure(metric, value) for value in (*of["means"], of["sd"])]
-            heads = [*(f"{t(f'metrics.{metric}.label')} · {seed}" for seed in found["seeds"]), t("report.stability_sd")]
-            lines[name] = dict(zip(heads, told, strict=True)) | {t("report.stability_same"): f"{arm['same']:.0%}"}
-    st.dataframe(pd.DataFrame.from_dict(lines, "index"))
+    lines = []
+    for arm in report["arms"]:
+        if of := found["arms"][arm["name"]]["metrics"].get(metric):
+            *means, sd = (wording.figure(metric, value) for value in (*of["means"], of["sd"]))
+            same = t("comparison.drawn_same", share=f"{found['arms'][arm['name']]['same']:.0%}")
+            lines.append((arm, [" · ".join(means), f"{t('comparison.drawn_sd', sd=sd)} · {same}"]))
+    bench.findings(lines)
 
 
 def _forgetting(found: Mapping[str, Any]) -> None:
@@ -47,18 +48,22 @@ def _forgetting(found: Mapping[str, Any]) -> None:
         if one["metric"] == METRICS[0]:
             verdict = t(f"report.forgetting_{one['verdict']}", b=plain(one["b"]), n=one["n"])
             same = t("report.forgetting_same", share=f"{found['same'][one['b']]:.0%}")
-            st.markdown(f"- {verdict} {wording.contrast(one)}. {same}")
+            told = wording.contrast(one)
+            st.markdown(f"- {verdict}  \n  :small[{told[0].upper()}{plain(told[1:])}. {same}]")
+    called = {found["contrasts"][0]["a"]: t("comparison.base_alone")}
     figures = {
-        name: {t(f"metrics.{metric}.label"): wording.interval(of[metric], "mean", metric) for metric in METRICS}
+        called.get(name, name): {
+            t(f"metrics.{metric}.label"): wording.interval(of[metric], "mean", metric) for metric in METRICS
+        }
         for name, of in found["scores"].items()
     }
-    st.dataframe(pd.DataFrame(figures))
+    st.dataframe(pd.DataFrame.from_dict(figures, "index"))
     with st.expander(t("report.forgetting_answers", n=found["rows"]), icon=":material/table_rows:"):
         head = {"input": t("report.question"), "reference": t("report.reference")}
         answers = [
             {
                 **{said: row[part] for part, said in head.items()},
-                **{name: a["text"] for name, a in row["answers"].items()},
+                **{called.get(name, name): a["text"] for name, a in row["answers"].items()},
             }
             for row in found["answers"]
         ]
