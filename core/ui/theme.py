@@ -101,9 +101,19 @@ h1 { padding-bottom: .1rem !important; }
 .bench { display: grid; grid-template-columns: max-content 1fr 1fr; gap: .5rem; align-items: center;
   font-size: .82rem; text-align: center; max-width: 26rem; }
 .bench > span { opacity: .75; }
-.bench .cell { justify-content: center; min-height: 4.6rem; border-radius: 10px; border: 1.5px solid var(--arm);
+.bench .cell { color: color-mix(in srgb, var(--arm) 76%, light-dark(#000, #fff)); justify-content: center;
+  min-height: 4.6rem; border-radius: 10px; border: 1.5px solid var(--arm);
   background: color-mix(in srgb, var(--arm) 12%, transparent); }
 .bench .cell::before { display: none; }
+[data-testid="stBaseButton-primary"]:not(:disabled), [data-testid="stMultiSelectTagsContainer"] [data-tag] {
+  background: #2563EB; }
+[data-testid="stBaseButton-primary"]:not(:disabled):hover { background: #1D4ED8; }
+[data-testid="stButtonGroup"] [aria-checked="true"], [data-testid="stButtonGroup"] [data-selected="true"] {
+  color: light-dark(#1D4ED8, #60A5FA) !important; }
+[data-testid="stCode"] .token { color: light-dark(#1D4ED8, #60A5FA) !important; }
+[data-testid="stCode"] .token.string { color: light-dark(#166534, #4ADE80) !important; }
+[data-testid="stCode"] .token:is(.number, .boolean) { color: light-dark(#92400E, #FBBF24) !important; }
+[data-testid="stCode"] .token:is(.operator, .punctuation) { color: inherit !important; }
 [data-testid="stMetricValue"] { font-size: 1.25rem; font-variant-numeric: tabular-nums; }
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; }
