@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Server, shoot
+from tests.helpers.contrast import faint
 
 pytestmark = [pytest.mark.e2e, pytest.mark.embedded]
 
@@ -59,7 +60,7 @@ def test_the_language_is_the_browsers_then_the_choice_and_survives_a_refresh(
     assert page.inner_text("h1") == "Chat"
 
 
-def test_nothing_is_wider_than_the_screen(server: Server, visit: Callable[..., Any]) -> None:
+def test_nothing_is_wider_than_the_screen_or_too_faint_to_read(server: Server, visit: Callable[..., Any]) -> None:
     server.start()
     for phone, theme, locale in ((False, "light", "zh-CN"), (True, "dark", "en-US"), (True, "light", "zh-CN")):
         for path in TITLES:
@@ -67,5 +68,6 @@ def test_nothing_is_wider_than_the_screen(server: Server, visit: Callable[..., A
             page.wait_for_selector(".stMainBlockContainer .lead")
             width = page.evaluate("document.querySelector('.stMainBlockContainer').scrollWidth")
             assert width <= page.viewport_size["width"], f"{path or 'overview'} {theme} {locale}: {width} px"
+            assert not faint(page), f"{path or 'overview'} {theme} {locale}"
             shoot(page, f"{path or 'overview'}-{'phone' if phone else 'desk'}-{theme}-{locale[:2]}")
             page.close()
