@@ -9,7 +9,7 @@ from html import escape
 from math import cos, sin, sqrt
 from typing import Any
 
-from core.charts.frame import GRID, frame, whiskers
+from core.charts.frame import GRID, frame, lying_bars, whiskers
 
 MUTED = "#808894"
 """Of points that say nothing for or against: 3:1 on both backgrounds."""
@@ -46,14 +46,15 @@ def looks(arms: Arms, colors: Sequence[str]) -> list[dict[str, str]]:
 
 
 def overview(arms: Arms, metrics: Labels, colors: Sequence[str], labels: Labels, ink: str) -> dict[str, Any]:
-    """Grouped bars of the scores from 0 to 1, with their 95 % intervals as whiskers.
+    """Grouped bars of the scores from 0 to 1, their figures beside them, with their 95 % intervals as whiskers.
 
     Args:
         metrics: name → label, in the order shown; those an arm has no score of are left out of its bars.
         colors: of the arms, in their order.
         labels: texts under "title", "subtitle", "score".
-        ink: colour of the whiskers.
+        ink: colour of the whiskers and figures.
     """
+    metrics = {name: label for name, label in metrics.items() if any(name in arm["scores"] for arm in arms)}
     traces = []
     for arm, look in zip(arms, looks(arms, colors), strict=True):
         there = {label: arm["scores"][name] for name, label in metrics.items() if name in arm["scores"]}
@@ -62,25 +63,23 @@ def overview(arms: Arms, metrics: Labels, colors: Sequence[str], labels: Labels,
         traces.append(
             {
                 "type": "bar",
+                "orientation": "h",
                 "name": arm["name"],
-                "x": list(there),
-                "y": [score["mean"] for score in scores],
+                "y": list(there),
+                "x": [score["mean"] for score in scores],
                 "marker": {
                     "color": look["color"],
                     "line": {"color": look["line"], "width": 1.4},
                     "cornerradius": 3,
                     "pattern": pattern if look["pattern"] else {"shape": ""},
                 },
-                "error_y": whiskers(scores, "mean", ink),
+                "error_x": whiskers(scores, "mean", ink),
                 "customdata": [[score["low"], score["high"], score["n"]] for score in scores],
-                "hovertemplate": "%{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}], n = %{customdata[2]}",
+                "hovertemplate": "%{x:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}], n = %{customdata[2]}",
             }
         )
-    layout = frame(labels, 440 + _legend(arms))
-    layout["barmode"], layout["bargap"], layout["bargroupgap"] = "group", 0.25, 0.06
-    layout["xaxis"] = {"fixedrange": True, "automargin": True}
-    layout["yaxis"] = {"title": {"text": labels["score"]}, "range": [0, 1.04], "gridcolor": GRID, "fixedrange": True}
-    return {"data": traces, "layout": layout}
+    found = [[arm["scores"].get(name) for name in metrics] for arm in arms]
+    return {"data": traces, "layout": lying_bars(labels, found, list(metrics.values()), ink)}
 
 
 def forest(

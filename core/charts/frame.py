@@ -54,3 +54,39 @@ def figure_of(labels: Mapping[str, str], height: int) -> Any:
     import plotly.graph_objects as go
 
     return go.Figure(layout=frame(labels, height))
+
+
+def lying_bars(
+    labels: Mapping[str, str], found: Sequence[Sequence[Mapping[str, Any] | None]], groups: Sequence[str], ink: str
+) -> dict[str, Any]:
+    """A layout for groups of bars to the right, from 0 to 1, with their figures in a column beside them.
+
+    Upright bars have no room for figures on a phone, and many of them none for themselves.
+
+    Args:
+        labels: texts under "title", "subtitle", "score".
+        found: per trace and group {"mean"}, or None where there is no bar.
+        groups: their names, the first on top.
+        ink: colour of the figures.
+    """
+    count, gap = len(found), 0.24
+    line = 20 if count <= 5 else 16
+    layout = frame(labels, 170 + len(groups) * round(line * count / (1 - gap)) + 20 * count)
+    layout |= {"barmode": "group", "bargap": gap, "bargroupgap": 0.08, "hovermode": "y unified"}
+    layout["margin"] |= {"l": 8, "r": 42, "b": 20}
+    layout["legend"] = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "maxheight": 0.6}
+    layout["xaxis"] = {"title": {"text": labels["score"]}, "range": [0, 1.04], "fixedrange": True}
+    layout["xaxis"] |= {"showgrid": True, "gridcolor": GRID}
+    layout["yaxis"] = {"automargin": True, "fixedrange": True, "range": [len(groups) - 0.5, -0.5], "type": "category"}
+    layout["yaxis"] |= {"categoryorder": "array", "categoryarray": list(groups)}
+    layout["annotations"] = [
+        {
+            "text": f"{bar['mean']:.2f}",
+            **{"x": 1, "xref": "paper", "xanchor": "left", "showarrow": False, "font": {"size": 12, "color": ink}},
+            "y": place + ((number + 0.5) / count - 0.5) * (1 - gap),
+        }
+        for number, bars in enumerate(found)
+        for place, bar in enumerate(bars)
+        if bar
+    ]
+    return layout

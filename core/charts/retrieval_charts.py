@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from core.charts.frame import GRID, figure_of, whiskers
-
-_BAR = 20  # pixels of a bar with its figure beside it
+from core.charts.frame import GRID, figure_of, lying_bars, whiskers
 
 
 def evidence(
@@ -95,9 +93,7 @@ def stage_scores(
     colors: Sequence[str],
     ink: str,
 ) -> Any:
-    """Retrieval measures per stage with their 95 % intervals, as bars to the right with the figures in a column.
-
-    Upright bars would leave no room for their figures on a phone.
+    """Retrieval measures per stage with their 95 % intervals, as bars with their figures beside them.
 
     Args:
         stages: {stage: {metric: {"mean", "low", "high"}}}, values from 0 to 1.
@@ -105,13 +101,15 @@ def stage_scores(
         colors: of the stages, in their order.
         ink: colour of the whiskers and figures.
     """
-    gap, count = 0.24, len(stages)
-    figure = figure_of(labels, 170 + len(metrics) * (_BAR * count + 14) + 20 * count)
-    for number, ((stage, scores), color) in enumerate(zip(stages.items(), colors, strict=True)):
-        found = [scores[metric] for metric in metrics]
+    import plotly.graph_objects as go
+
+    shown = [labels[metric] for metric in metrics]
+    bars = [[scores[metric] for metric in metrics] for scores in stages.values()]
+    figure = go.Figure(layout=lying_bars(labels, bars, shown, ink))
+    for stage, found, color in zip(stages, bars, colors, strict=True):
         figure.add_bar(
             orientation="h",
-            y=[labels[metric] for metric in metrics],
+            y=shown,
             x=[score["mean"] for score in found],
             name=labels[stage],
             marker={"color": color, "cornerradius": 4},
@@ -119,17 +117,6 @@ def stage_scores(
             customdata=[[score["low"], score["high"]] for score in found],
             hovertemplate="%{x:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]",
         )
-        for place, score in enumerate(found):
-            figure.add_annotation(
-                **{"x": 1, "xref": "paper", "xanchor": "left", "showarrow": False},
-                y=place + ((number + 0.5) / count - 0.5) * (1 - gap),
-                text=f"{score['mean']:.2f}",
-                font={"size": 12, "color": ink},
-            )
-    figure.update_layout(barmode="group", bargap=gap, bargroupgap=0.08, hovermode="y unified")
-    figure.update_layout(margin={"l": 8, "r": 42, "b": 20}, legend={"yref": "container", "y": 0, "yanchor": "bottom"})
-    figure.update_xaxes(title=labels["score"], range=[0, 1.04], gridcolor=GRID, fixedrange=True)
-    figure.update_yaxes(autorange="reversed", automargin=True, fixedrange=True)
     return figure
 
 

@@ -50,3 +50,15 @@ def test_an_arm_whose_time_was_not_measured_has_no_place_over_seconds() -> None:
     [trace] = comparison_charts.cost(arms, "exact", colors(arms), LABELS, "#000000", 1.0)["data"]
     assert (trace["x"], trace["y"]) == ([2.0], [0.5])
     assert (trace["error_x"]["array"], trace["error_x"]["arrayminus"]) == ([1.0], [0.5])
+
+
+def test_a_score_that_an_arm_does_not_have_is_neither_a_bar_nor_a_figure() -> None:
+    arms = grid()[:2]
+    score = {"mean": 0.5, "low": 0.4, "high": 0.7, "n": 9}
+    arms[0]["scores"], arms[1]["scores"] = {"exact": score}, {"exact": score, "rougeL": {**score, "mean": 0.25}}
+    metrics = {"exact": "Exact", "rougeL": "ROUGE-L", "valid_json": "JSON"}
+    figure = comparison_charts.overview(arms, metrics, colors(arms), LABELS, "#000000")
+    assert [(bar["y"], bar["x"]) for bar in figure["data"]] == [(["Exact"], [0.5]), (["Exact", "ROUGE-L"], [0.5, 0.25])]
+    told = [(note["text"], round(note["y"], 2)) for note in figure["layout"]["annotations"]]
+    assert told == [("0.50", -0.19), ("0.50", 0.19), ("0.25", 1.19)], "each at the height of its bar"
+    assert figure["layout"]["yaxis"]["categoryarray"] == ["Exact", "ROUGE-L"]
