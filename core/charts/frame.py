@@ -73,12 +73,12 @@ def lying_bars(
     line = 20 if count <= 5 else 16
     layout = frame(labels, 170 + len(groups) * round(line * count / (1 - gap)) + 20 * count)
     layout |= {"barmode": "group", "bargap": gap, "bargroupgap": 0.08, "hovermode": "y unified"}
-    layout["margin"] |= {"l": 8, "r": 42, "b": 20}
+    layout["margin"] |= {"l": 8, "r": 42, "b": 60}
     layout["legend"] = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "maxheight": 0.6}
     layout["xaxis"] = {"title": {"text": labels["score"]}, "range": [0, 1.04], "fixedrange": True}
-    layout["xaxis"] |= {"showgrid": True, "gridcolor": GRID}
+    layout["xaxis"] |= {"showgrid": True, "gridcolor": GRID, "automargin": True}
     layout["yaxis"] = {"automargin": True, "fixedrange": True, "range": [len(groups) - 0.5, -0.5], "type": "category"}
-    layout["yaxis"] |= {"categoryorder": "array", "categoryarray": list(groups)}
+    layout["yaxis"] |= {"categoryorder": "array", "categoryarray": list(groups), "ticklabelstandoff": 5}
     layout["annotations"] = [
         {
             "text": f"{bar['mean']:.2f}",

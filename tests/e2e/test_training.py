@@ -65,7 +65,7 @@ def test_a_run_outlives_reload_and_crash_and_is_compared(server: Server, visit: 
     page.locator(".js-plotly-plot").first.wait_for(timeout=240_000)
     bars = page.evaluate("document.querySelector('.js-plotly-plot').data.map(bar => [bar.x.length, bar.y.length])")
     assert bars == [[4, 4], [4, 4]]  # four metrics for each of base and fine-tuned
-    assert page.evaluate("document.querySelector('.js-plotly-plot').data[0].error_y.array.length") == 4
+    assert page.evaluate("document.querySelector('.js-plotly-plot').data[0].error_x.array.length") == 4
     shoot(page, "compare")
     page.get_by_role("radio", name="Rows").click()
     page.get_by_text("Mark differences from the reference").wait_for()
