@@ -162,11 +162,11 @@ def test_the_overview_shows_what_was_found() -> None:
     app = opened("comparison")
     bars, forest, points, cost = charts(app)
     label = words("en")["metrics"]["rougeL"]["label"]
-    assert len(bars["data"]) == 4 and len(bars["data"][0]["x"]) == 4
+    assert len(bars["data"]) == 4 and len(bars["data"][0]["y"]) == 4
     for trace, arm in zip(bars["data"], report["arms"], strict=True):
-        at = trace["x"].index(label)
+        at = trace["y"].index(label)
         score = arm["scores"]["rougeL"]
-        assert trace["y"][at] == score["mean"] and trace["customdata"][at] == [score["low"], score["high"], score["n"]]
+        assert trace["x"][at] == score["mean"] and trace["customdata"][at] == [score["low"], score["high"], score["n"]]
     told = [one for one in report["contrasts"] if one["metric"] == "rougeL"]
     assert forest["data"][0]["x"] == [one["delta"] for one in told]
     assert {int(row[0]) for trace in points["data"] for row in trace["customdata"]} == set(range(1, 25))
