@@ -192,7 +192,8 @@ def add(label: str, rows: Sequence[Row], test: Sequence[Row] = (), **about: Any)
     mapping: Mapping | None = about.pop("mapping", None)
     labels = (mapping.labels if mapping else []) or label_names([*train, *tested])
     name = files.new_id(label)
-    aside, place = _aside() / name, settings().uploads_dir / name
+    aside, place = settings().uploads_dir / ".new" / name, settings().uploads_dir / name  # no list shows half a set
+    _delete_left(aside.parent)
     write(aside, Dataset(name, train, tested, labels))
     files.write_json(aside / LEAKS, [asdict(leak) for leak in splitting.leaks(train, tested)])
     kept = {"label": label, "rows": len(train) + len(tested), "labels": labels, **about}
@@ -203,13 +204,11 @@ def add(label: str, rows: Sequence[Row], test: Sequence[Row] = (), **about: Any)
     return name
 
 
-def _aside() -> Path:
-    """Where a set is written: no list shows half of one. What a kill left there is deleted after a day."""
-    root = settings().uploads_dir / ".new"
-    for left in root.glob("*"):
+def _delete_left(folder: Path) -> None:
+    """Delete the half sets that a kill left a day ago or longer."""
+    for left in folder.glob("*"):
         if time.time() - left.stat().st_mtime > _DAY:
             shutil.rmtree(left, ignore_errors=True)
-    return root
 
 
 def leaks(name: str) -> list[Leak]:
