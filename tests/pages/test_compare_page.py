@@ -15,7 +15,7 @@ from core.evaluation.metrics import expected
 from core.evaluation.results import KEPT, results
 from core.models.cards import ModelCard
 from tests.helpers.experiments import RIGHT, answer, fake_run, keep, made, square
-from tests.pages.test_pages import opened, server_that_has_been_visited, words  # noqa: F401
+from tests.pages.test_pages import opened, words
 
 A, B = "20260101-000001-mine-aaaa", "20260101-000002-yours-bbbb"
 

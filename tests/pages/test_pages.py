@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from core import files, jobs
@@ -32,18 +31,6 @@ PAGES = {
     "models": "pages/models.py",
     "knowledge": "pages/knowledge.py",
 }
-
-
-@pytest.fixture(autouse=True)
-def server_that_has_been_visited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The harness plays a fresh server before every single run; a real one is fresh once (tests/e2e looks at that)."""
-    create = PagesManager.__init__
-
-    def visited(self: PagesManager, *args: Any, **kwargs: Any) -> None:
-        PagesManager.uses_pages_directory = False
-        create(self, *args, **kwargs)
-
-    monkeypatch.setattr(PagesManager, "__init__", visited)
 
 
 def words(language: str) -> dict:

@@ -19,14 +19,13 @@ from core.training.data import datasets
 from core.ui import resources
 from tests.helpers.experiments import fake_run
 from tests.helpers.waiting import eventually
-from tests.pages.test_pages import PAGES, opened, server_that_has_been_visited, words  # noqa: F401
+from tests.pages.test_pages import PAGES, opened, words
 
 
 @pytest.fixture(autouse=True)
 def engine(tiny_card: ModelCard, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     made = Engine()
     monkeypatch.setattr(resources, "engine", lambda: made)
-    monkeypatch.setattr(resources, "warm", lambda: None)
     yield made
 
 

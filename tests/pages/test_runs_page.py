@@ -21,7 +21,7 @@ from core.ui.training import run_list_view, run_take_view
 from tests.helpers import runs as stored
 from tests.helpers.waiting import eventually
 from tests.pages.test_pages import opened as app_opened
-from tests.pages.test_pages import server_that_has_been_visited, words  # noqa: F401
+from tests.pages.test_pages import words
 
 PART = """
 import streamlit as st

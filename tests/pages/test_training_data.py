@@ -19,7 +19,7 @@ from core.ui.i18n import in_words
 from core.ui.training import data_intake_view, data_view, new_run_view
 from tests.helpers.stub_hub import StubHub
 from tests.helpers.waiting import eventually
-from tests.pages.test_pages import opened, server_that_has_been_visited  # noqa: F401
+from tests.pages.test_pages import opened
 
 PHI = "dialogue-summary-phi2"
 

@@ -70,7 +70,7 @@ def test_a_member_under_a_password() -> None:
     assert contents(bytes(data)) == {"a.txt": "encrypted"}
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"PK\x03\x04" + bytes(500), zipped({"a": b"b" * 999})[:-30]])
-def test_what_is_no_whole_zip_is_damaged(data: bytes) -> None:
-    with pytest.raises(Unreadable, match="damaged"):
-        archives.open_zip(data, 1000)
+def test_what_is_no_whole_zip_is_damaged() -> None:
+    for data in (b"", b"PK\x03\x04", b"PK\x03\x04" + bytes(500), zipped({"a": b"b" * 999})[:-30]):
+        with pytest.raises(Unreadable, match="damaged"):
+            archives.open_zip(data, 1000)
