@@ -9,8 +9,8 @@ import typer
 
 from core import jobs
 from core.commands import compare, data, kb, models, runs
-from core.commands.output import Json, MultiQuery, complain, count, note, show
-from core.errors import UserError, fill
+from core.commands.output import Json, MultiQuery, complain, count, failure, note, show
+from core.errors import UserError
 from core.models import cards, store
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -185,9 +185,7 @@ def train(
     }
     show(report, as_json, lambda: "\n".join(f"{key:<12}{value}" for key, value in report.items()))
     if state["status"] in (jobs.FAILED, jobs.INTERRUPTED):
-        error = state["error"]
-        complain(*(fill(error[part], error["values"]) for part in ("message", "hint")))
-        raise typer.Exit(1)
+        raise failure(state["error"])
 
 
 app.command()(compare.compare)

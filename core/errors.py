@@ -3,6 +3,8 @@
 from string import Formatter
 from typing import Any
 
+_ENDS = tuple(".!?…。！？")
+
 
 class UserError(Exception):
     """Something a person can understand and act on.
@@ -29,7 +31,7 @@ class UserError(Exception):
         return fill(self.hint_template, self.values)
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip()
+        return _joined(self.message, self.hint)
 
     def as_dict(self) -> dict[str, Any]:
         """For a state file; ``UserError(**error_dict)`` is not needed to show it, ``fill`` is."""
@@ -56,4 +58,9 @@ def sentence(error: dict[str, Any] | None) -> str:
     """An error kept in a state file, as English text."""
     if not error:
         return ""
-    return " ".join(fill(error[part], error["values"]) for part in ("message", "hint") if error[part])
+    return _joined(*(fill(error[part], error["values"]) for part in ("message", "hint")))
+
+
+def _joined(message: str, hint: str) -> str:
+    """Two sentences; a message may end with words of a library, which have no full stop."""
+    return message if not hint else f"{message}{'' if message.endswith(_ENDS) else '.'} {hint}"

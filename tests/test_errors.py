@@ -37,7 +37,7 @@ def test_a_message_without_a_hint_has_no_space_at_its_end() -> None:
 def test_kept_as_json_it_says_the_same() -> None:
     error = UserError("{path}: {count} of {share}", "Use {path}.", path=Path("/data/数据"), count=3, share=0.5)
     kept = json.loads(json.dumps(error.as_dict()))
-    assert sentence(kept) == str(error) == "/data/数据: 3 of 0.5 Use /data/数据."
+    assert sentence(kept) == str(error) == "/data/数据: 3 of 0.5. Use /data/数据."
     assert kept["message"] == "{path}: {count} of {share}", "the template is kept, so that it can be translated"
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from core import jobs
-from core.commands.output import Json, count, note, show, table
-from core.errors import UserError, sentence
+from core.commands.output import Json, count, failure, note, show, table
+from core.errors import UserError
 
 
 class Tokenizer(StrEnum):
@@ -79,8 +79,7 @@ def _wait(experiment_id: str) -> None:
     folder = experiments.folder(experiment_id)
     state = jobs.wait(folder, lambda s: note(f"\r  {s['status']} {s.get('done', 0)}/{s.get('total')}  ", end=""))
     if state["status"] in (jobs.FAILED, jobs.INTERRUPTED):
-        note(f"Nothing is lost: python -m core compare --resume {experiment_id}")
-        raise RuntimeError(sentence(state.get("error")))
+        raise failure(state["error"], f"Nothing is lost: python -m core compare --resume {experiment_id}")
 
 
 def _text(report: dict[str, Any]) -> str:

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from core.errors import fill
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 MultiQuery = Annotated[int, typer.Option("--multi-query", min=1, max=5, help="Ways to ask, searched for together.")]
 
@@ -16,6 +18,18 @@ def complain(message: str, hint: str = "") -> None:
     typer.echo(f"error: {message}", err=True)
     if hint:
         typer.echo(f"hint: {hint}", err=True)
+
+
+def failure(error: dict[str, Any], hint: str = "") -> typer.Exit:
+    """Say why a job failed, as its state file has it; raise what comes back, and the command ends with 1.
+
+    Args:
+        hint: another one, after the error's own.
+    """
+    complain(fill(error["message"], error["values"]), fill(error["hint"], error["values"]))
+    if hint:
+        typer.echo(f"hint: {hint}", err=True)
+    return typer.Exit(1)
 
 
 def show(value: Any, as_json: bool, text: Callable[[], str]) -> None:

@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+import warnings
 from collections.abc import Callable
 
 # transformers fills its namespace as names are first asked for, which two threads at once break now and then: whoever
@@ -17,6 +18,7 @@ def silence() -> None:
     """Keep transformers' own progress bars and load reports out of terminals and logs: ours says what matters."""
     # For bars that ask nobody; it is read when tqdm is first imported, which is now unless somebody was earlier.
     os.environ.setdefault("TQDM_DISABLE", "1")
+    warnings.filterwarnings("ignore", category=FutureWarning, module="(transformers|peft)\\.")
     # bitsandbytes asks on import for an optional package that would fetch code from a hub.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     from transformers.utils import logging as transformers_logging

@@ -64,6 +64,21 @@ def test_a_whole_grid(grid: list[str], tmp_path: Path) -> None:
     assert "few-shot against" in text("compare", "--resume", report["experiment"], folder=folder)
 
 
+def test_a_worker_that_is_killed_is_told_with_the_way_on(
+    tiny_card: ModelCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(module: str, folder: Path) -> int:
+        for status in (jobs.STARTING, jobs.RUNNING):  # by nobody who is alive
+            jobs.update(folder, status=status)
+        return 0
+
+    monkeypatch.setattr(jobs, "launch", killed)
+    result = CliRunner().invoke(cli.app, ["compare", "--dataset", str(training.dataset_file(tmp_path)), "--limit", "1"])
+    assert result.exit_code == 1
+    assert "The worker process ended without a word" in result.stderr and "fault" not in result.stderr
+    assert f"compare --resume {experiments.listing()[0]['id']}" in result.stderr
+
+
 def text(*words: str, folder: Path) -> str:
     """What a person sees of an experiment that was stopped at its very end."""
     files.write_json(folder / "state.json", {**files.read_json(folder / "state.json"), "status": jobs.STOPPED})
