@@ -67,6 +67,13 @@ def show_error(error: BaseException) -> None:
         st.error(t("common.our_fault"), icon=":material/bug_report:")
 
 
+def size(amount: float) -> str:
+    """Bytes as people say them."""
+    if amount >= 1e9:
+        return f"{amount / 1e9:.2f} GB" if amount < 1e10 else f"{amount / 1e9:.1f} GB"
+    return f"{amount / 1e6:.0f} MB" if amount >= 1e6 else f"{amount / 1e3:.{0 if amount >= 1000 else 1}f} kB"
+
+
 def seconds(value: float | None) -> str:
     """A duration as people say it: 0.8 s, 42 s, 2:05 min."""
     if value is None:

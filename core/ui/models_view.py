@@ -14,7 +14,7 @@ from core.models import downloads, memory, own, store
 from core.models.cards import ModelCard
 from core.models.downloads import ABSENT, BROKEN, DOWNLOADING, PARTIAL, READY, Download, State
 from core.ui import components, resources
-from core.ui.i18n import in_words, language, seconds, show_error, t
+from core.ui.i18n import in_words, language, seconds, show_error, size, t
 
 BADGES: dict[str, tuple[str, Any]] = {
     ABSENT: ("cloud", "gray"),
@@ -24,14 +24,6 @@ BADGES: dict[str, tuple[str, Any]] = {
     BROKEN: ("error", "red"),
 }
 GROUPS = {"chat": ("generate", "seq2seq"), "retrieval": ("embed", "rerank"), "classify": ("classify",)}
-GB, MB = 1e9, 1e6
-
-
-def size(amount: float) -> str:
-    """Bytes as people say them."""
-    if amount >= GB:
-        return f"{amount / GB:.2f} GB" if amount < 10 * GB else f"{amount / GB:.1f} GB"
-    return f"{amount / MB:.0f} MB" if amount >= MB else f"{amount / 1000:.{0 if amount >= 1000 else 1}f} kB"
 
 
 @st.fragment(run_every=2.0)
@@ -149,7 +141,9 @@ def _head(card: ModelCard, state: State) -> None:
 
 
 def _count(parameters: int) -> str:
-    return f"{parameters / 1e9:.2f} B" if parameters >= 1e9 else f"{parameters / 1e6:.0f} M"
+    if parameters >= 1e9:
+        return f"{parameters / 1e9:.2f} B"
+    return f"{parameters / 1e6:.0f} M" if parameters >= 1e6 else f"{parameters / 1e3:.0f} k"
 
 
 def _progress(download: Download) -> None:
@@ -169,7 +163,7 @@ def _progress(download: Download) -> None:
     if download.files:
         with st.expander(t("models.files", count=len(download.files)), icon=":material/folder:"):
             rows = [
-                {"file": f.name, "%": round(100 * f.done / max(1, f.size), 1), "MB": round(f.size / MB, 2)}
+                {"file": f.name, "%": round(100 * f.done / max(1, f.size), 1), "MB": round(f.size / 1e6, 2)}
                 for f in download.files
             ]
             st.dataframe(rows, hide_index=True, height=min(300, 38 + 36 * len(rows)))

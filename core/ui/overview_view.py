@@ -8,7 +8,7 @@ from core.hardware import hardware
 from core.models import cards, store
 from core.training import runs
 from core.ui import components, shell, theme
-from core.ui.i18n import t
+from core.ui.i18n import size, t
 
 GIB = 2**30
 
@@ -52,7 +52,7 @@ def machine() -> None:
     for entry in cards.catalog().values():
         if store.is_ready(entry):
             in_use = f" · **{t('overview.answers')}**" if entry.name == card.name else ""
-            st.markdown(f"{components.plain(entry.title)} · {entry.size / 1e9:.1f} GB{in_use}")
+            st.markdown(f"{components.plain(entry.title)} · {size(entry.size)}{in_use}")
     shell.page_link("models", t("overview.all_models"))
     st.caption(t("common.embedded_answers" if card.embedded else "common.model_answers", title=card.title))
 

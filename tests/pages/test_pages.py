@@ -19,7 +19,7 @@ from core.rag import embedding, knowledge
 from core.settings import ROOT, settings
 from core.training import config, runs
 from core.training.data import datasets
-from core.ui import models_view, resources
+from core.ui import i18n, resources
 from tests.helpers.waiting import eventually
 
 PAGES = {
@@ -126,7 +126,7 @@ def test_every_model_in_memory_is_shown_and_given_back_one_by_one_or_all(
 
 
 def _weights(one: Loaded) -> str:
-    return f"{models_view.size(one.memory)} of weights ({one.dtype}, CPU)"
+    return f"{i18n.size(one.memory)} of weights ({one.dtype}, CPU)"
 
 
 def test_a_model_of_ones_own_is_added_and_taken_out_again(tiny_model_dir: Path) -> None:

@@ -9,9 +9,8 @@ import streamlit as st
 
 from core.rag import knowledge
 from core.ui import components
-from core.ui.i18n import seconds, show_error, t
+from core.ui.i18n import seconds, show_error, size, t
 from core.ui.knowledge import intake_view
-from core.ui.models_view import size as bytes_in_words
 
 AROUND = 1500  # characters shown before and after a passage in its document
 
@@ -79,7 +78,7 @@ def manage(name: str) -> None:
         "documents": row["documents"],
         "chunks": row["chunks"],
         "duplicates": row["duplicates"] if row["ready"] else None,
-        "size": bytes_in_words(row["size"]) if row["size"] else None,
+        "size": size(row["size"]) if row["size"] else None,
     }
     with st.container(horizontal=True, gap="medium"):
         for key, value in cells.items():
@@ -161,7 +160,7 @@ def _documents(name: str, shipped: bool) -> None:
             t("knowledge.columns.pages"): row["pages"] or None,
             t("knowledge.columns.chunks"): row["chunks"],
             t("knowledge.columns.duplicates"): row["duplicates"] or None,
-            t("knowledge.columns.size"): bytes_in_words(row["size"]) if row["size"] else "",
+            t("knowledge.columns.size"): size(row["size"]) if row["size"] else "",
             t("knowledge.columns.notes"): ", ".join(row["notes"]),
         }
         for row in rows

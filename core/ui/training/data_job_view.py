@@ -10,8 +10,7 @@ from core.errors import UserError
 from core.training.data import intake
 from core.training.data.intake import Intake
 from core.ui import components
-from core.ui.i18n import seconds, t
-from core.ui.models_view import size
+from core.ui.i18n import seconds, size, t
 
 _KEY = "data_job"
 

@@ -92,7 +92,7 @@ def _cells(run: dict[str, Any]) -> dict[str, str]:
         "eval": _figure(run.get("eval_loss")),
         "accuracy": _figure(run.get("eval_accuracy")),
         "f1": _figure(run.get("eval_f1")),
-        "speed": f"{run['tokens_per_second']:.0f}" if run.get("tokens_per_second") else "–",
+        "speed": f"{run['tokens_per_second']:,.0f}" if run.get("tokens_per_second") else "–",
         "memory": f"{memory[-1] / 1e9:.2f} GB" if memory else "–",
         "elapsed": seconds(run.get("elapsed")),
         "eta": seconds(run.get("eta")) if live else "–",
