@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from core import cli
@@ -89,6 +91,18 @@ def test_a_failure_of_ours_is_said_so_with_exit_code_one(tmp_path: Path) -> None
     assert done.returncode == 1, done.stderr
     assert done.stdout == ""
     assert "error: This is our fault, not yours: RuntimeError: boom" in done.stderr.splitlines()
+
+
+def test_every_command_says_how_it_is_used() -> None:
+    def walk(command: Any, words: list[str]) -> Iterator[list[str]]:
+        yield words
+        for name, part in getattr(command, "commands", {}).items():
+            yield from walk(part, [*words, name])
+
+    commands = list(walk(typer.main.get_command(cli.app), []))
+    assert ["data", "add"] in commands
+    for words in commands:
+        assert "Usage: " in here(*words, "--help").stdout, words
 
 
 def test_a_wrong_option_is_a_persons_mistake_too() -> None:

@@ -18,6 +18,7 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star")
 SHADES = (1.0, 0.45, 0.15)
 _LINE_HEIGHT = 66  # pixels of a contrast with its two lines of text
 _HOVER = 80  # characters
+_LEGEND = 40  # widths of a letter, of which a Chinese character takes two
 _GOLDEN = 2.399963229728653  # radians; points set apart by it never fall on one another
 _APART = 0.009  # of an axis: points that are the same are fanned out by this much
 
@@ -64,7 +65,7 @@ def overview(arms: Arms, metrics: Labels, colors: Sequence[str], labels: Labels,
             {
                 "type": "bar",
                 "orientation": "h",
-                "name": arm["name"],
+                "name": _folded(arm["name"]),
                 "y": list(there),
                 "x": [score["mean"] for score in scores],
                 "marker": {
@@ -79,7 +80,9 @@ def overview(arms: Arms, metrics: Labels, colors: Sequence[str], labels: Labels,
             }
         )
     found = [[arm["scores"].get(name) for name in metrics] for arm in arms]
-    return {"data": traces, "layout": lying_bars(labels, found, list(metrics.values()), ink)}
+    layout = lying_bars(labels, found, list(metrics.values()), ink)
+    layout["height"] += 16 * sum(_folded(arm["name"]).count("<br>") for arm in arms)
+    return {"data": traces, "layout": layout}
 
 
 def forest(
@@ -194,7 +197,7 @@ def cost(
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": arm["name"],
+                "name": _folded(arm["name"]),
                 "x": [time["mean"]],
                 "y": [worth["mean"]],
                 "marker": {
@@ -262,6 +265,18 @@ def _excerpt(said: str) -> str:
     return escape(plain if len(plain) <= _HOVER else plain[: _HOVER - 1] + "…")
 
 
+def _folded(name: str) -> str:
+    """A name that is wider than a legend on a phone goes on in another line, at one of its dots."""
+    lines = [""]
+    for part in name.split(" · "):
+        longer = f"{lines[-1]} · {part}" if lines[-1] else part
+        if lines[-1] and sum(1 + (letter > "\u2e80") for letter in longer) > _LEGEND:
+            lines.append(part)
+        else:
+            lines[-1] = longer
+    return "<br>".join(lines)
+
+
 def _legend(arms: Arms) -> int:
     """Pixels that the names of many arms take, one below the other as on a phone."""
-    return 20 * max(0, len(arms) - 4)
+    return 20 * max(0, len(arms) - 4) + 16 * sum(_folded(arm["name"]).count("<br>") for arm in arms)

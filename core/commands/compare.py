@@ -23,7 +23,10 @@ _SWITCHES = {"off": False, "on": True}
 
 
 def compare(
-    dataset: Annotated[str, typer.Option(help="Data set name or file; its test rows are asked.")] = "resume-extraction",
+    dataset: Annotated[
+        str,
+        typer.Option(help="Data set name, file or folder (train…, test…); its test rows are asked, of a file a tenth."),
+    ] = "resume-extraction",
     models: Annotated[str, typer.Option(help="base, RUN, RUN@STEP or the app's own adapters, by commas.")] = "base",
     kb: Annotated[str, typer.Option(help="Knowledge base for the arms that use one.")] = "",
     rag: Annotated[str, typer.Option(help="off, on, or off,on.")] = "off",

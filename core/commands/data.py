@@ -75,7 +75,7 @@ def data_check(
 
 @app.command("preview")
 def data_preview(
-    name: Annotated[str, typer.Argument(help="Data set name or file.")],
+    name: Annotated[str, typer.Argument(help="Data set name, file or folder.")],
     model: ModelOption = "",
     max_length: LengthOption = 512,
     rows: Annotated[int, typer.Option(min=0, help="Rows to show.")] = 2,
@@ -116,7 +116,12 @@ def data_preview(
 
 @app.command("add")
 def data_add(
-    source: Annotated[str, typer.Argument(help="File, hf:OWNER/NAME[:CONFIG][/SPLIT] or ms:….")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="File, folder (train…, test…), hf:OWNER/NAME, hf:OWNER/NAME:CONFIG/SPLIT, or the same with ms:."
+        ),
+    ],
     name: Annotated[str, typer.Option(help="Label in lists; empty: the source's name.")] = "",
     layout: LayoutOption = "",
     column: ColumnOption = None,
@@ -133,7 +138,9 @@ def data_add(
 
     found = datasets.inspect(source, layout, dict(_pair(text) for text in column or []), stage)
     fixes, skipped = problems.FIXES if fix else (), (problems.MUST,) if skip else ()
-    kept = datasets.keep(name or Path(source).stem, found, fixes, skipped, seed=seed, share=share, source=source)
+    kept = datasets.keep(
+        name or Path(source).resolve().stem, found, fixes, skipped, seed=seed, share=share, source=source
+    )
     data = datasets.load(kept)
     leaked = len(datasets.leaks(kept))
     record = {"dataset": kept, "train": len(data.train), "test": len(data.test), "leaks": leaked}

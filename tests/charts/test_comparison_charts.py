@@ -52,6 +52,24 @@ def test_an_arm_whose_time_was_not_measured_has_no_place_over_seconds() -> None:
     assert (trace["error_x"]["array"], trace["error_x"]["arrayminus"]) == ([1.0], [0.5])
 
 
+def test_a_long_name_goes_on_in_a_line_of_its_own_and_the_chart_grows_by_it() -> None:
+    [arm, *_] = grid()
+    arm["scores"] = {"exact": {"mean": 0.5, "low": 0.4, "high": 0.7, "n": 9}}
+
+    def drawn(name: str) -> tuple[str, int]:
+        figure = comparison_charts.overview([{**arm, "name": name}], {"exact": "Exact"}, ["#000000"], LABELS, "#000000")
+        return figure["data"][0]["name"], figure["layout"]["height"]
+
+    short, height = drawn("Base + knowledge base · few-shot")
+    assert short == "Base + knowledge base · few-shot"
+    assert drawn("微调（第一次），有知识库 · few-shot") == (
+        "微调（第一次），有知识库 · few-shot",
+        height,
+    )
+    long = "微调（我的第一次训练，学习率更高），有知识库 · few-shot"
+    assert drawn(long) == (long.replace(" · ", "<br>"), height + 16)
+
+
 def test_a_score_that_an_arm_does_not_have_is_neither_a_bar_nor_a_figure() -> None:
     arms = grid()[:2]
     score = {"mean": 0.5, "low": 0.4, "high": 0.7, "n": 9}

@@ -79,7 +79,7 @@ def inspect(
     progress: Progress = lambda step, share: None,
     **how: Any,
 ) -> dict[str, Inspection]:
-    """Read, map and check a file by path or a set on a hub: split → inspection.
+    """Read, map and check a file or folder by path or a set on a hub: split → inspection.
 
     Args:
         layout: see :func:`core.training.data.columns.make`, as ``chosen``; both empty: recognised.
@@ -92,12 +92,14 @@ def inspect(
 
 
 def locate(source: str, progress: Progress = lambda step, share: None) -> dict[str, list[Path]]:
-    """The files behind a path or an address by split, fetched where they are not here yet.
+    """The files behind an address or a path (of a file or a folder) by split, fetched where they are not here yet.
 
     Raises:
         UserError: see :func:`inspect`.
     """
-    return remote.fetch(source, progress) if remote.address(source) else {"train": [_file(source)]}
+    if remote.address(source):
+        return remote.fetch(source, progress)
+    return remote.in_folder(Path(source)) if source and Path(source).is_dir() else {"train": [_file(source)]}
 
 
 def inspect_files(
@@ -154,14 +156,21 @@ def keep(
     **about: Any,
 ) -> str:
     """Keep what was inspected (:meth:`Inspection.rows`), with the splits it came with; returns the set's name."""
-    rows = {split: inspection.rows(fixes, skip) for split, inspection in found.items()}
-    train = rows.pop("train", None) or rows.pop(next(iter(rows)))
-    test = rows.get("test") or rows.get("validation") or ()
+    train, test = _sides(found, fixes, skip)
     return add(label, train, test, mapping=next(iter(found.values())).mapping, **about)
 
 
+def _sides(found: dict[str, Inspection], fixes: Collection[str], skip: Collection[str]) -> tuple[list[Row], list[Row]]:
+    """The rows to train on and those to test with; the latter are empty where no split was made for it."""
+    rows = {split: inspection.rows(fixes, skip) for split, inspection in found.items()}
+    train = rows.pop("train", None) or rows.pop(next(iter(rows)))
+    return train, rows.get("test") or rows.get("validation") or []
+
+
 def load(name: str) -> Dataset:
-    """A shipped or kept data set by name, or a file by path (split here, nothing in it changed).
+    """A shipped or kept data set by name, or a file or folder by path, nothing in it changed.
+
+    What has no split for the test is split here.
 
     Raises:
         UserError: no such data set or file, or something that must be fixed in a row.
@@ -171,10 +180,12 @@ def load(name: str) -> Dataset:
             return read(root / name)
     if remote.address(name):
         raise UserError("{name} is not here yet.", "Fetch and check it: python -m core data add {name}", name=name)
-    found = inspect(name, near=False)["train"]
-    rows = found.rows(fixes=(), skip=())
-    train, test = splitting.split(rows)
-    return Dataset(Path(name).stem, train, test, (found.mapping and found.mapping.labels) or label_names(rows))
+    found = inspect(name, near=False)
+    train, test = _sides(found, fixes=(), skip=())
+    if not test:
+        train, test = splitting.split(train)
+    mapping = next(iter(found.values())).mapping
+    return Dataset(Path(name).resolve().stem, train, test, (mapping and mapping.labels) or label_names([*train, *test]))
 
 
 def add(label: str, rows: Sequence[Row], test: Sequence[Row] = (), **about: Any) -> str:

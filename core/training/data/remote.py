@@ -1,4 +1,7 @@
-"""Data sets from the hubs: ``hf:OWNER/NAME[:CONFIG][/SPLIT]`` and ``ms:…``; only data files, never a script."""
+"""Data sets of several files: on the hubs, ``hf:OWNER/NAME[:CONFIG][/SPLIT]`` and ``ms:…``, or in a folder.
+
+Only data files, never a script.
+"""
 
 import re
 from collections import defaultdict
@@ -99,17 +102,7 @@ def pick(listed: list[RemoteFile], where: Address) -> dict[str, list[RemoteFile]
     Raises:
         UserError: see :func:`fetch`.
     """
-    data = [file for file in listed if _is_data(PurePosixPath(file.path))]
-    if not data:
-        raise UserError(
-            "{name} holds no data files of the formats read here.",
-            "Formats: {known}. Scripts are not run.",
-            name=where.id,
-            known=", ".join(SUFFIXES),
-        )
-    splits: defaultdict[str, list[RemoteFile]] = defaultdict(list)
-    for file in sorted(_of_config(data, where), key=lambda file: file.path):
-        splits[_split(PurePosixPath(file.path))].append(file)
+    splits = _by_split(_of_config(_data(listed, where.id), where))
     wanted = SPLITS.get(where.split, where.split)
     if wanted and wanted not in splits:
         raise UserError(
@@ -119,7 +112,36 @@ def pick(listed: list[RemoteFile], where: Address) -> dict[str, list[RemoteFile]
             split=where.split,
             known=", ".join(splits),
         )
-    return {split: _one_format(files) for split, files in splits.items() if wanted in ("", split)}
+    return {split: files for split, files in splits.items() if wanted in ("", split)}
+
+
+def in_folder(folder: Path) -> dict[str, list[Path]]:
+    """The data files that lie in a folder of this machine, by split, told apart by their names as a hub's are.
+
+    Raises:
+        UserError: there are none.
+    """
+    listed = [RemoteFile(path.name, path.stat().st_size) for path in folder.iterdir() if path.is_file()]
+    splits = _by_split(_data(listed, str(folder)))
+    return {split: [folder / file.path for file in files] for split, files in splits.items()}
+
+
+def _data(listed: list[RemoteFile], name: str) -> list[RemoteFile]:
+    if data := [file for file in listed if _is_data(PurePosixPath(file.path))]:
+        return data
+    raise UserError(
+        "{name} holds no data files of the formats read here.",
+        "Formats: {known}. Scripts are not run.",
+        name=name,
+        known=", ".join(SUFFIXES),
+    )
+
+
+def _by_split(data: list[RemoteFile]) -> dict[str, list[RemoteFile]]:
+    splits: defaultdict[str, list[RemoteFile]] = defaultdict(list)
+    for file in sorted(data, key=lambda file: file.path):
+        splits[_split(PurePosixPath(file.path))].append(file)
+    return {split: _one_format(files) for split, files in splits.items()}
 
 
 def _of_config(data: list[RemoteFile], where: Address) -> list[RemoteFile]:

@@ -69,7 +69,8 @@ def _given(name: str, data: bytes) -> None:
 
 
 def _named(source: str) -> None:
-    if remote.address(source) or (Path(source).is_file() and Path(source).stat().st_size >= LARGE):
+    path = Path(source)
+    if remote.address(source) or path.is_dir() or (path.is_file() and path.stat().st_size >= LARGE):
         _work(intake.start(source, **_how()))
     with st.spinner(t("data.checking")):
         _take(source, datasets.inspect(source, **_counting()))

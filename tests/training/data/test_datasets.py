@@ -98,6 +98,20 @@ def test_a_file_by_its_path_is_checked_and_split(tmp_path: Path) -> None:
     assert (loaded.name, len(loaded.train), len(loaded.test)) == ("mine", 9, 1)
 
 
+def test_a_folder_by_its_path_has_the_splits_that_its_files_are_named_after(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("# About", "utf-8")
+    with pytest.raises(UserError, match="holds no data files"):
+        datasets.load(str(tmp_path))
+    (tmp_path / "my_train.jsonl").write_bytes(jsonl(numbered(30)))
+    alone = datasets.load(str(tmp_path))
+    assert len(alone.train) == 27 and len(alone.test) == 3
+    (tmp_path / "my_test.jsonl").write_bytes(jsonl(numbered(5)))
+    both = datasets.load(str(tmp_path))
+    assert (both.train, both.test) == (numbered(30), numbered(5))
+    kept = datasets.load(datasets.keep("mine", datasets.inspect(str(tmp_path), near=False)))
+    assert (kept.train, kept.test) == (both.train, both.test)
+
+
 def test_a_file_by_its_path_is_taken_as_it_is_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_bytes(jsonl([*numbered(4), {"input": " 5 ", "output": "y"}, {"input": "6", "output": 7}]))
@@ -108,9 +122,15 @@ def test_a_file_by_its_path_is_taken_as_it_is_or_not_at_all(tmp_path: Path) -> N
     assert {"input": " 5 ", "output": "y"} in loaded.train + loaded.test
 
 
-@pytest.mark.parametrize("name", ["nowhere", "", "..", "../uploads", "."])
+@pytest.mark.parametrize("name", ["nowhere", "", "../uploads"])
 def test_an_unknown_data_set_names_the_known_ones(name: str) -> None:
     with pytest.raises(UserError, match=r"no data set or file.*resume-extraction"):
+        datasets.load(name)
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_where_one_stands_is_no_name_of_a_set(name: str) -> None:
+    with pytest.raises(UserError, match="no data files"):
         datasets.load(name)
 
 
