@@ -1,5 +1,6 @@
 """Files that are never half there: write aside, fsync, rename. And append-only JSON lines."""
 
+import errno
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,22 +17,34 @@ from core.errors import UserError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text`` atomically; a reader sees the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    aside = Path(name)
+    """Replace ``path`` by ``text`` atomically; a reader sees the old file or the new one, never a part.
+
+    Raises:
+        UserError: the disk is full, or no file can be written there.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        aside = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Whatever keeps ``path`` from being written is said as what a person can do something about."""
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        yield
     except OSError as error:
-        raise UserError(
-            "Could not write {path}: {why}.", "Free some disk space and try again.", path=path, why=error.strerror
-        ) from error
-    finally:
-        aside.unlink(missing_ok=True)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "Free some disk space and try again." if full else "Choose another place."
+        raise UserError("Could not write {path}: {why}.", hint, path=path, why=error.strerror) from error
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -314,6 +314,27 @@ def test_compare_knows_its_switches(switch: str) -> None:
     assert "--rag" in here("compare", "--rag", switch, code=2).stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seed", "-1"], "--seed"),
+        (["--show", ""], "There is no “” here."),  # an empty variable of a script starts no experiment
+        (["--resume", ""], "There is no “” here."),
+        (["--model", "reader"], "is for another task (embed)"),
+        (["--out", "file"], "Could not write"),
+    ],
+)
+def test_compare_refuses_before_anything_is_asked(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_card: ModelCard
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("kept", "utf-8")
+    catalog = {"reader": tiny_card.model_copy(update={"name": "reader", "task": "embed"}), "tiny": tiny_card}
+    monkeypatch.setattr("core.models.cards.catalog", lambda: catalog)
+    assert said in here("compare", *words, code=2).stderr
+    assert not list(settings().experiments_dir.glob("*/state.json"))
+
+
 @pytest.mark.parametrize("words", [["ask"], ["nosuch"], ["ask", "hi", "--max-new-tokens", "0"], ["ask", " "]])
 def test_words_that_do_not_fit_are_an_error_with_a_hint(words: list[str]) -> None:
     said = here(*words, code=2).stderr

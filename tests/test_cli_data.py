@@ -92,3 +92,33 @@ def test_a_row_is_shown_as_the_model_reads_it(tiny_card: ModelCard, tmp_path: Pa
     assert shown["plan"]["epoch_steps"] == 3 and sum(shown["lengths"]["counts"]) == 11
     done = run("preview", str(path), "--model", "tiny")
     assert done.exit_code == 0 and "»«<|im_end|>»" in done.stdout and "an epoch: " in done.stdout
+
+
+def test_files_of_one_name_are_told_by_their_folder_and_each_one_counts(tmp_path: Path) -> None:
+    for folder, text in (("a", '{"input": "", "output": "x"}\n'), ("b", jsonl(pairs(5)).decode())):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "train.jsonl").write_text(text, "utf-8")
+    done = run("check", str(tmp_path / "a"), str(tmp_path / "b" / "train.jsonl"), "--json")
+    assert done.exit_code == 2  # the broken one is not hidden behind the sound one
+    assert {name: one["rows"] for name, one in json.loads(done.stdout)["files"].items()} == {
+        "train.jsonl": 1,
+        str(tmp_path / "b" / "train.jsonl"): 5,
+    }
+
+
+@pytest.mark.parametrize("source", ["", "folder", "sentiment-en"])
+def test_nothing_checked_is_not_everything_sound(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder" / "x.jsonl").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"no data files|no data set|already"):
+        CliRunner().invoke(cli.app, ["data", "check", source], catch_exceptions=False)
+
+
+def test_a_folders_sides_are_of_one_kind_and_a_refusal_names_the_side(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_bytes(jsonl(pairs(5)))
+    (tmp_path / "test.jsonl").write_bytes(jsonl([{"text": "good", "label": "a"}, {"text": "bad", "label": "b"}]))
+    with pytest.raises(UserError, match="train rows are of the kind chat, the test rows of the kind label"):
+        datasets.load(str(tmp_path))
+    (tmp_path / "test.jsonl").write_text("", "utf-8")
+    with pytest.raises(UserError, match=r"no rows.*split “test”"):
+        datasets.load(str(tmp_path))

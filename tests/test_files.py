@@ -35,6 +35,14 @@ def test_a_write_that_fails_midway_leaves_the_old_file(tmp_path: Path, monkeypat
     assert names(tmp_path) == ["state.json"]
 
 
+def test_a_place_where_no_file_can_be_is_a_persons_mistake(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept", "utf-8")
+    for path in (tmp_path / "file" / "a.csv", tmp_path):
+        with pytest.raises(UserError, match=r"Could not write .*Choose another place\."):
+            files.write_text(path, "new")
+    assert names(tmp_path) == ["file"]
+
+
 def test_text_that_cannot_be_encoded_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     files.write_text(path, "old")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from core import jobs
+from core import files, jobs
 from core.commands.output import Json, count, failure, note, show, table
 from core.errors import UserError
 
@@ -37,15 +37,18 @@ def compare(
     tokenizer: Annotated[
         Tokenizer | None, typer.Option(help="Tokens of ROUGE and token F1; char unless it is chosen.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of few-shot examples, resampling and drawn answers.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Of few-shot examples, resampling and drawn answers.")
+    ] = 0,
     temperature: Annotated[float, typer.Option(min=0, max=2, help="0: greedy; above, answers are drawn.")] = 0.0,
     top_p: Annotated[float, typer.Option(min=0.01, max=1, help="Of drawn answers: share of the mass.")] = 0.9,
     repeats: Annotated[int, typer.Option(min=1, max=20, help="Drawn answers of each row and arm.")] = 3,
     forgetting: Annotated[bool, typer.Option(help="Also ask adapters and base model general questions.")] = False,
-    resume: Annotated[str, typer.Option(help="Go on with this experiment instead of starting one.")] = "",
+    resume: Annotated[str | None, typer.Option(help="Go on with this experiment instead of starting one.")] = None,
     kept: Annotated[
-        str, typer.Option("--show", help="Read this experiment, asking nothing; --tokenizer measures its answers anew.")
-    ] = "",
+        str | None,
+        typer.Option("--show", help="Read this experiment, asking nothing; --tokenizer measures its answers anew."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write figures, answers and a report into this folder.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -54,9 +57,13 @@ def compare(
     from core.evaluation.freezing import Plan
 
     tokens = tokenizer.name.lower() if tokenizer else ""
-    if experiment_id := kept or resume:
-        if not kept:
-            experiments.resume(resume)
+    if out:  # before an hour of answers, not after it
+        with files.writing(out):
+            out.mkdir(parents=True, exist_ok=True)
+    experiment_id = kept if kept is not None else resume
+    if experiment_id is not None:
+        if kept is None:
+            experiments.resume(experiment_id)
     else:
         if not set(rag.split(",")) <= _SWITCHES.keys():
             raise UserError("--rag {rag} is not known.", "Use off, on, or off,on.", rag=rag)
@@ -67,7 +74,7 @@ def compare(
         plan = Plan(dataset, models.split(","), kb, uses, strategy.split(","), **how)
         experiment_id = experiments.start(plan, count)
     note(f"Experiment {experiment_id}")
-    if not kept:
+    if kept is None:
         _wait(experiment_id)
     experiment, report = measured.read(experiment_id, tokens)
     if out:

@@ -27,7 +27,11 @@ def data_list(as_json: Json = False) -> None:
 
     rows = datasets.catalog()
     shown = [{**row, "languages": " ".join(row["languages"])} for row in rows]
-    show({"datasets": rows}, as_json, lambda: table(shown, ["name", "kind", "layout", "train", "test", "languages"]))
+    show(
+        {"datasets": rows},
+        as_json,
+        lambda: table(shown, ["name", "label", "kind", "layout", "train", "test", "languages"]),
+    )
 
 
 @app.command("check")
@@ -46,7 +50,9 @@ def data_check(
     tokenizer = _tokenizer(model)
     found: dict[str, Any] = {}
     for source in sources:
-        found |= _inspect(source, layout, column, tokenizer=tokenizer, max_length=max_length)
+        inspected = _inspect(source, layout, column, tokenizer=tokenizer, max_length=max_length)
+        for name, inspection in inspected.items():  # files of one name in several folders are told by their folder
+            found[str(Path(source) / name if Path(source).is_dir() else source) if name in found else name] = inspection
     lines = [(name, problem) for name, each in found.items() for problem in each.report.problems]
     if report:
         files.write_text(report, _as_csv(lines))
@@ -161,8 +167,10 @@ def _inspect(source: str, layout: str, column: list[str] | None, **how: Any) -> 
 
     chosen = dict(_pair(text) for text in column or [])
     path = Path(source)
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in formats.SUFFIXES)
+    if source and path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in formats.SUFFIXES and file.is_file())
+        if not files:
+            datasets.locate(source)  # says what is looked for
         return {file.name: datasets.inspect(str(file), layout, chosen, **how)["train"] for file in files}
     found = datasets.inspect(source, layout, chosen, stage, **how)
     return {path.name: found["train"]} if path.is_file() else {f"{source} {split}": found[split] for split in found}

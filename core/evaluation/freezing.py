@@ -22,7 +22,7 @@ from core.generation import prompts, templates
 from core.generation.engine import Options
 from core.generation.strategies import Example, Strategy
 from core.generation.templates import FEW_SHOT, ZERO_SHOT, Template
-from core.models import adapters, cards, store
+from core.models import adapters, cards, loading, store
 from core.models.cards import ModelCard
 from core.rag import context, knowledge, retrieval
 from core.training import runs
@@ -146,8 +146,12 @@ def weights(arm: Arm) -> Path:
 def _base(plan: Plan) -> ModelCard:
     bases = {runs.base(name) for name in plan.models if name != "base"} | ({plan.model} if plan.model else set())
     if len(bases) > 1:
-        raise UserError("These runs adapt different base models: {names}.", "Compare one at a time.", names=bases)
-    return cards.card(bases.pop() if bases else store.default_generator().name)
+        raise UserError(
+            "These runs adapt different base models: {names}.", "Compare one at a time.", names=", ".join(sorted(bases))
+        )
+    card = cards.card(bases.pop() if bases else store.default_generator().name)
+    loading.check_loadable(card, "generate", "seq2seq")
+    return card
 
 
 def _arms(plan: Plan, strategies_: Sequence[str]) -> list[Arm]:

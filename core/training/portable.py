@@ -7,10 +7,13 @@ safetensors, and configurations without the fields by which peft or transformers
 import hashlib
 import importlib.metadata
 import json
+import lzma
 import re
 import shutil
+import struct
 import time
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,6 +42,8 @@ IMPORTING_FIELDS = {
     MODEL: ("auto_map", "attn_implementation", "_attn_implementation", "_attn_implementation_internal"),
 }
 """Fields of a configuration that name a module to be imported, or a kernel to be fetched."""
+_DAMAGES = (zipfile.BadZipFile, OSError, RuntimeError, ValueError, EOFError, zlib.error, lzma.LZMAError, struct.error)
+"""What zipfile raises at files that are encrypted, odd, cut off or have a wrong byte in them."""
 FIGURES = ("train_loss", "eval_loss", "step", "steps", "elapsed", "started", "finished")
 
 
@@ -50,23 +55,24 @@ def export(run_id: str, target: Path) -> Path:
         target: the file, or a folder for a file named like the run.
 
     Raises:
-        UserError: it has neither (yet), or no such checkpoint.
+        UserError: it has neither (yet), no such checkpoint, or no file can be written there.
     """
     where, about = runs.folder(runs.split(run_id)[0]), describe(run_id)
     weights_in = where / "model" if about["whole"] else runs.adapter(run_id)
     target = target / f"{run_id}.zip" if target.is_dir() else target
     aside = target.with_name(f".{target.name}.partial")
-    try:
-        with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name in ("config.toml", "metrics.jsonl", "samples.jsonl"):
-                if (where / name).is_file():
-                    archive.write(where / name, name)
-            archive.writestr("run.json", json.dumps(about, ensure_ascii=False, indent=1))
-            archive.writestr("README.md", model_card.markdown(about))
-            (_pack_model if about["whole"] else _pack_adapter)(archive, weights_in, _base_id(about))
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
+    with files.writing(target):
+        try:
+            with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name in ("config.toml", "metrics.jsonl", "samples.jsonl"):
+                    if (where / name).is_file():
+                        archive.write(where / name, name)
+                archive.writestr("run.json", json.dumps(about, ensure_ascii=False, indent=1))
+                archive.writestr("README.md", model_card.markdown(about))
+                (_pack_model if about["whole"] else _pack_adapter)(archive, weights_in, _base_id(about))
+            aside.replace(target)
+        finally:
+            aside.unlink(missing_ok=True)
     return target
 
 
@@ -170,6 +176,8 @@ def _words(value: Any) -> list[str]:
 
 
 def _unpack(source: Path | BinaryIO, target: Path) -> None:
+    if isinstance(source, Path) and not source.is_file():
+        raise UserError("There is no file {path}.", "Check the path.", path=source)
     try:
         with zipfile.ZipFile(source) as archive:
             names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
@@ -178,7 +186,7 @@ def _unpack(source: Path | BinaryIO, target: Path) -> None:
             left = MAX_BYTES
             for name in names:
                 left -= _copy(archive, name, target / name, left if name.endswith(".safetensors") else MAX_TEXT)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:  # the last two: encrypted, odd
+    except _DAMAGES as error:
         raise UserError("This is not a whole zip file: {why}.", "Export the run again.", why=error) from error
     if not (target / "config.toml").is_file():
         raise _missing("config.toml")

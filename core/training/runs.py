@@ -143,9 +143,7 @@ def rename(run_id: str, name: str) -> None:
     Raises:
         UserError: an empty name.
     """
-    if not name.strip():
-        raise UserError("A run needs a name.", "Type at least one character.")
-    _note(run_id, name=name.strip()[:60])
+    _note(run_id, name=configs.named(name)[:60])
 
 
 def annotate(run_id: str, tags: Sequence[str] | None = None, notes: str | None = None) -> None:
@@ -183,8 +181,18 @@ def adapter(run_id: str, model: str = "", checkpoint: int | None = None) -> Path
         if step not in [found["step"] for found in checkpoints(run_id)]:
             raise UserError("Run {run} has no checkpoint {step}.", "Choose one that it kept.", run=run_id, step=step)
     elif not path.is_dir():
-        raise UserError("Run {run} has no adapter yet.", "Wait until it is finished.", run=run_id)
+        raise _without_adapter(run_id)
     return path
+
+
+def _without_adapter(run_id: str) -> UserError:
+    where = folder(run_id)
+    if (where / "model").is_dir():
+        hint = "It trained a whole model: make it one of the catalog with python -m core runs merge."
+    else:
+        live = jobs.state(where)["status"] in jobs.LIVE
+        hint = "Wait until it is finished." if live else "It ended before it had one: choose another run."
+    return UserError("Run {run} has no adapter.", hint, run=run_id)
 
 
 def base(adapter_id: str) -> str:

@@ -101,7 +101,7 @@ def test_a_classifier_is_not_offered_for_chat(run: Path, monkeypatch: pytest.Mon
 
 def test_a_run_without_an_adapter_has_nothing_to_merge(tiny_card: ModelCard) -> None:
     stored.make(RUN)
-    with pytest.raises(UserError, match="has no adapter yet"):
+    with pytest.raises(UserError, match="has no adapter"):
         merge.merge(RUN, "mine")
     assert "mine" not in cards.catalog()
 

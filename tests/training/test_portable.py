@@ -157,11 +157,21 @@ def test_what_does_not_belong_is_refused_and_leaves_nothing(members: Members, nu
     assert [run["id"] for run in runs.listing()] == [RUN]
 
 
-def test_what_is_no_zip_file_is_refused(members: Members, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_zip_file_is_refused(members: Members, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="There is no file"):
+        portable.take_in(tmp_path / "nowhere.zip")
+    with pytest.raises(UserError, match=r"Could not write .*Choose another place"):
+        portable.export(RUN, tmp_path / "nowhere" / "mine.zip")
     whole = packed(members).getvalue()
     for broken in (b"", b"not a zip", whole[: len(whole) // 2]):
         with pytest.raises(UserError, match="not a whole zip file"):
             portable.take_in(io.BytesIO(broken))
+    squeezed = io.BytesIO()
+    with zipfile.ZipFile(squeezed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.toml", members["config.toml"])
+    damaged = squeezed.getvalue().replace(squeezed.getvalue()[41:45], b"\xff" * 4)  # the first bytes of what was packed
+    with pytest.raises(UserError, match="not a whole zip file"):
+        portable.take_in(io.BytesIO(damaged))
     monkeypatch.setattr(portable, "MAX_BYTES", 1000)
     with pytest.raises(UserError, match="is larger than"):
         portable.take_in(io.BytesIO(whole))

@@ -232,7 +232,10 @@ def test_adapters_are_listed_for_their_base_model_only(run_id: str) -> None:
 def test_an_adapter_that_is_not_there_yet(run_id: str) -> None:
     folder = settings().runs_dir / "fresh"
     folder.mkdir()
-    with pytest.raises(UserError, match="has no adapter yet"):
+    with pytest.raises(UserError, match=r"has no adapter.*ended before it had one"):
+        runs.adapter("fresh")
+    (folder / "model").mkdir()
+    with pytest.raises(UserError, match=r"has no adapter.*trained a whole model"):
         runs.adapter("fresh")
 
 

@@ -138,6 +138,12 @@ def read_files(paths: Sequence[Path], progress: Progress = lambda step, share: N
 
 def _file(source: str) -> Path:
     if not Path(source).is_file():
+        if source in listing():
+            raise UserError(
+                "“{name}” is a data set already: it was checked when it was kept.",
+                "Look at it with: python -m core data preview {name}",
+                name=source,
+            )
         raise UserError(
             "There is no data set or file “{name}”.", "Data sets: {known}.", name=source, known=", ".join(listing())
         )
@@ -162,9 +168,28 @@ def keep(
 
 def _sides(found: dict[str, Inspection], fixes: Collection[str], skip: Collection[str]) -> tuple[list[Row], list[Row]]:
     """The rows to train on and those to test with; the latter are empty where no split was made for it."""
-    rows = {split: inspection.rows(fixes, skip) for split, inspection in found.items()}
+    rows = {split: _split_rows(split if len(found) > 1 else "", found[split], fixes, skip) for split in found}
     train = rows.pop("train", None) or rows.pop(next(iter(rows)))
-    return train, rows.get("test") or rows.get("validation") or []
+    test = rows.get("test") or rows.get("validation") or []
+    if test and kind_of(test) != kind_of(train):
+        raise UserError(
+            "The train rows are of the kind {train}, the test rows of the kind {test}.",
+            "Both sides of a data set ask for the same: mend one, or add them one by one.",
+            train=kind_of(train),
+            test=kind_of(test),
+        )
+    return train, test
+
+
+def _split_rows(split: str, inspection: Inspection, fixes: Collection[str], skip: Collection[str]) -> list[Row]:
+    """The rows of one split; of several, a refusal's hint names it."""
+    try:
+        return inspection.rows(fixes, skip)
+    except UserError as error:
+        if not split:
+            raise
+        hint = "Look at the split “{split}”: mend its rows, or take it out."
+        raise UserError(error.message_template, hint, **error.values, split=split) from error
 
 
 def load(name: str) -> Dataset:
