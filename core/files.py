@@ -43,8 +43,12 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        hint = "Free some disk space and try again." if full else "Choose another place."
-        raise UserError("Could not write {path}: {why}.", hint, path=path, why=error.strerror) from error
+        raise UserError(
+            "Could not write {path}: {why}.",
+            "Free some disk space and try again." if full else "Choose another place.",
+            path=path,
+            why=error.strerror,
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:

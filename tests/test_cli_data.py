@@ -120,5 +120,5 @@ def test_a_folders_sides_are_of_one_kind_and_a_refusal_names_the_side(tmp_path: 
     with pytest.raises(UserError, match="train rows are of the kind chat, the test rows of the kind label"):
         datasets.load(str(tmp_path))
     (tmp_path / "test.jsonl").write_text("", "utf-8")
-    with pytest.raises(UserError, match=r"no rows.*split “test”"):
+    with pytest.raises(UserError, match=r"split “test”: .*no rows"):
         datasets.load(str(tmp_path))

@@ -188,11 +188,17 @@ def adapter(run_id: str, model: str = "", checkpoint: int | None = None) -> Path
 def _without_adapter(run_id: str) -> UserError:
     where = folder(run_id)
     if (where / "model").is_dir():
-        hint = "It trained a whole model: make it one of the catalog with python -m core runs merge."
-    else:
-        live = jobs.state(where)["status"] in jobs.LIVE
-        hint = "Wait until it is finished." if live else "It ended before it had one: choose another run."
-    return UserError("Run {run} has no adapter.", hint, run=run_id)
+        return UserError(
+            "Run {run} has no adapter.",
+            "It trained a whole model: make it one of the catalog with python -m core runs merge.",
+            run=run_id,
+        )
+    live = jobs.state(where)["status"] in jobs.LIVE
+    return UserError(
+        "Run {run} has no adapter.",
+        "Wait until it is finished." if live else "It ended before it had one: choose another run.",
+        run=run_id,
+    )
 
 
 def base(adapter_id: str) -> str:

@@ -182,14 +182,13 @@ def _sides(found: dict[str, Inspection], fixes: Collection[str], skip: Collectio
 
 
 def _split_rows(split: str, inspection: Inspection, fixes: Collection[str], skip: Collection[str]) -> list[Row]:
-    """The rows of one split; of several, a refusal's hint names it."""
+    """The rows of one split; of several, a refusal names it."""
     try:
         return inspection.rows(fixes, skip)
     except UserError as error:
         if not split:
             raise
-        hint = "Look at the split “{split}”: mend its rows, or take it out."
-        raise UserError(error.message_template, hint, **error.values, split=split) from error
+        raise UserError("In the split “{split}”: {why}", split=split, why=error) from error
 
 
 def load(name: str) -> Dataset:
