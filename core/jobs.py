@@ -174,7 +174,8 @@ def _vanished(folder: Path, signed: dict[str, Any] | None) -> UserError:
         return UserError("The machine was restarted while this was running.", "Go on with it, or start it again.")
     return UserError(
         "The worker process ended without a word, most often because it was killed or memory ran out.",
-        "Go on with it; if it happens again, try a smaller batch or a shorter max length. Last line of its log: {log}",
+        "Go on with it; if it happens again, take a smaller model, or in training a smaller batch or a shorter max "
+        "length. Last line of its log: {log}",
         log=files.tail(folder / "log.txt", 1).strip() or "–",
     )
 
@@ -286,7 +287,11 @@ def in_words(error: BaseException) -> UserError:
     """What went wrong in a worker, as a person may be told it: out of memory, full disk, lost file, else our fault."""
     text = f"{type(error).__name__}: {error}"[:300]
     if isinstance(error, MemoryError) or any(words in text.lower() for words in ("out of memory", "not enough memory")):
-        return UserError("Memory ran out: {text}", "Use a smaller batch or a shorter max length.", text=text)
+        return UserError(
+            "Memory ran out: {text}",
+            "Take a smaller model, or in training a smaller batch or a shorter max length.",
+            text=text,
+        )
     if getattr(error, "errno", None) == errno.ENOSPC or "no space left" in text.lower():
         return UserError("The disk is full.", "Free some space and start again.")
     if isinstance(error, FileNotFoundError) and error.filename:

@@ -16,7 +16,10 @@ MUTED = "#808894"
 PATTERNS = ("", "/", ".", "x", "+")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star")
 SHADES = (1.0, 0.45, 0.15)
+_UNDER_WHISKERS = 0.6
+"""Strength of a bar's colour: on a full one the whisker would be lost, in the dark more than anywhere."""
 _LINE_HEIGHT = 66  # pixels of a contrast with its two lines of text
+_MORE_TEXT = 26  # pixels for each further line of it
 _HOVER = 80  # characters
 _LEGEND = 40  # widths of a letter, of which a Chinese character takes two
 _GOLDEN = 2.399963229728653  # radians; points set apart by it never fall on one another
@@ -27,8 +30,12 @@ Arms = Sequence[Mapping[str, Any]]
 Labels = Mapping[str, str]
 
 
-def looks(arms: Arms, colors: Sequence[str]) -> list[dict[str, str]]:
-    """How each arm is drawn: {"color", "line": of its outline, "pattern": of its bars, "symbol": of its points}."""
+def looks(arms: Arms, colors: Sequence[str], strength: float = 1.0) -> list[dict[str, str]]:
+    """How each arm is drawn: {"color", "line": of its outline, "pattern": of its bars, "symbol": of its points}.
+
+    Args:
+        strength: of the colours inside the outlines, from 0 to 1.
+    """
     strategies = list(dict.fromkeys(arm["strategy"] for arm in arms))
     adapters = list(dict.fromkeys(arm["adapter"] for arm in arms if arm["adapter"]))
     found = []
@@ -37,7 +44,7 @@ def looks(arms: Arms, colors: Sequence[str]) -> list[dict[str, str]]:
         rank = adapters.index(arm["adapter"]) if arm["adapter"] else 0
         found.append(
             {
-                "color": _paler(color, SHADES[min(rank, len(SHADES) - 1)]),
+                "color": _paler(color, strength * SHADES[min(rank, len(SHADES) - 1)]),
                 "line": color,
                 "pattern": PATTERNS[how % len(PATTERNS)],
                 "symbol": SYMBOLS[how % len(SYMBOLS)],
@@ -57,7 +64,7 @@ def overview(arms: Arms, metrics: Labels, colors: Sequence[str], labels: Labels,
     """
     metrics = {name: label for name, label in metrics.items() if any(name in arm["scores"] for arm in arms)}
     traces = []
-    for arm, look in zip(arms, looks(arms, colors), strict=True):
+    for arm, look in zip(arms, looks(arms, colors, _UNDER_WHISKERS), strict=True):
         there = {label: arm["scores"][name] for name, label in metrics.items() if name in arm["scores"]}
         scores = list(there.values())
         pattern = {"shape": look["pattern"], "fgcolor": look["line"], "bgcolor": _paler(look["line"], 0.12)}
@@ -110,7 +117,9 @@ def forest(
         "showlegend": False,
         "cliponaxis": False,
     }
-    layout = frame(labels, 150 + _LINE_HEIGHT * len(contrasts))
+    texts = [f"{_folded(one['b'])}<br><i>{labels['against']} {_folded(one['a'])}</i>" for one in contrasts]
+    more = max((text.count("<br>") for text in texts), default=1) - 1
+    layout = frame(labels, 150 + (_LINE_HEIGHT + _MORE_TEXT * more) * len(contrasts))
     layout["hovermode"], layout["margin"] = "closest", {"l": 8, "r": 20, "t": 78, "b": 52}
     # The line at no difference leaves out the names, so that both can be read.
     ends = [{"y0": place - 0.09, "y1": place + 0.3} for place in places]
@@ -120,11 +129,11 @@ def forest(
     # Names stand above their line, not left of it: on a phone they would leave no room for what they name.
     layout["annotations"] = [
         {
-            "text": f"{one['b']}<br><i>{labels['against']} {one['a']}</i>",
+            "text": text,
             **{"x": 0, "xref": "paper", "xanchor": "left", "align": "left", "font": {"size": 12}},
             **{"y": place, "yref": "y", "yanchor": "bottom", "yshift": 7, "showarrow": False},
         }
-        for place, one in zip(places, contrasts, strict=True)
+        for place, text in zip(places, texts, strict=True)
     ]
     layout["xaxis"] = {"title": {"text": labels["delta"]}, "gridcolor": GRID, "zeroline": False, "fixedrange": True}
     layout["yaxis"] = {"range": [len(contrasts) - 0.65, -0.85], "visible": False, "fixedrange": True}

@@ -4,7 +4,9 @@ from itertools import product
 from typing import Any
 
 from core.charts import comparison_charts
+from core.evaluation.report.look import INK
 from core.palette import ARMS
+from tests.charts.test_run_charts import contrast
 
 LABELS = dict.fromkeys(("title", "subtitle", "a", "b", "row", "helped", "hurt", "unchanged", "seconds", "score"), "–")
 
@@ -68,6 +70,34 @@ def test_a_long_name_goes_on_in_a_line_of_its_own_and_the_chart_grows_by_it() ->
     )
     long = "微调（我的第一次训练，学习率更高），有知识库 · few-shot"
     assert drawn(long) == (long.replace(" · ", "<br>"), height + 16)
+
+
+def test_names_of_a_difference_go_on_in_another_line_and_every_difference_gets_the_room() -> None:
+    def drawn(name: str) -> tuple[str, int]:
+        found = {"delta": 0.5, "low": 0.4, "high": 0.7, "p_holm": 0.01, "n": 9, "a": "Base", "b": name}
+        labels = {**LABELS, "delta": "–", "against": "against"}
+        figure = comparison_charts.forest([found, {**found, "b": "x"}], labels, {name: "#000000", "x": "#000000"}, "")
+        return figure["layout"]["annotations"][0]["text"], figure["layout"]["height"]
+
+    short, height = drawn("Base · cot")
+    assert short == "Base · cot<br><i>against Base</i>"
+    long, taller = drawn("微调，有知识库 · resume-extraction@50 · a-strategy-of-my-own")
+    assert long == "微调，有知识库 · resume-extraction@50<br>a-strategy-of-my-own<br><i>against Base</i>"
+    assert taller - height >= 2 * 18
+
+
+def test_a_whisker_can_be_seen_on_the_bar_it_lies_on_in_the_light_and_in_the_dark() -> None:
+    """3:1, as of any mark of a chart; bars are translucent, on the page's ground."""
+    grounds, score = ("#FBFBFD", "#0E1117"), {"mean": 0.5, "low": 0.4, "high": 0.7, "n": 9}
+    for theme, (ground, ink) in enumerate(zip(grounds, INK, strict=True)):
+        for name, shades in ARMS.items():
+            arm = {"name": name, "adapter": None, "rag": False, "strategy": "cot", "scores": {"exact": score}}
+            [bar] = comparison_charts.overview([arm], {"exact": "–"}, [shades[theme]], LABELS, ink)["data"]
+            *color, alpha = (float(part) for part in bar["marker"]["color"].removeprefix("rgba(")[:-1].split(","))
+            below = bytes.fromhex(ground[1:])
+            seen = bytes(round(alpha * over + (1 - alpha) * under) for over, under in zip(color, below, strict=True))
+            assert contrast(ink, f"#{seen.hex()}") >= 3, (name, ground)
+            assert bar["marker"]["line"]["color"] == shades[theme]
 
 
 def test_a_score_that_an_arm_does_not_have_is_neither_a_bar_nor_a_figure() -> None:

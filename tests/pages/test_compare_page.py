@@ -68,6 +68,7 @@ def test_the_form_says_a_whole_plan_and_how_much_it_asks(
     app.number_input(key="compare_limit").set_value(30)
     app.number_input(key="compare_top_k").set_value(3)
     app.number_input(key="compare_seed").set_value(7).run()
+    assert widgets(app)["compare_rag"].value == [False, True]  # who chooses a knowledge base wants it asked with
     widgets(app)["compare_rag"].set_value([True, False]).run()
     app.toggle(key="compare_forgetting").set_value(True)
     assert app.number_input(key="compare_top_p").value == 0.9 and app.number_input(key="compare_top_p").disabled

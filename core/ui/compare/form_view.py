@@ -139,12 +139,18 @@ def _arms() -> None:
     left, middle, right = st.columns([3, 2, 2])
     bases = [found["name"] for found in knowledge.listing()]
     _choose(left, "strategies", {name: name for name in templates.listing()})
-    kb = _select(middle, "kb", {"": t("comparison.no_kb"), **{name: name for name in bases}})
+    kb = _select(middle, "kb", {"": t("comparison.no_kb"), **{name: name for name in bases}}, on_change=_use)
     if kb:
         uses = {use: t(f"comparison.uses.{'with' if use else 'without'}") for use in (False, True)}
         right.segmented_control(
             _label("rag"), list(uses), selection_mode="multi", format_func=uses.__getitem__, **_how("rag")
         )
+
+
+def _use() -> None:
+    """Who chooses a knowledge base wants it asked with."""
+    if st.session_state[key("kb")] and True not in st.session_state[key("rag")]:
+        st.session_state[key("rag")] = [False, True]
 
 
 def _details() -> None:
@@ -166,12 +172,12 @@ def _plan(said: Mapping[str, Any]) -> Plan:
     return Plan(**{**said, "rag": uses, "models": sorted(said["models"], key=lambda name: name != BASE)})
 
 
-def _select(place: Any, name: str, labels: Mapping[str, str]) -> str:
+def _select(place: Any, name: str, labels: Mapping[str, str], **how: Any) -> str:
     """One of several; the first in place of one that is not there any more, which is named."""
     if (chosen := st.session_state[key(name)]) not in labels:
         _gone(place, [chosen])
         st.session_state[key(name)] = next(iter(labels))
-    return str(place.selectbox(_label(name), list(labels), format_func=labels.__getitem__, **_how(name)))
+    return str(place.selectbox(_label(name), list(labels), format_func=labels.__getitem__, **_how(name), **how))
 
 
 def _choose(place: Any, name: str, labels: Mapping[str, str]) -> None:

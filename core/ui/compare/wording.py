@@ -15,7 +15,7 @@ _SHAPES = {"tokens": ".0f", "seconds": ".2f", "tokens/s": ".1f"}
 def figure(metric: str, value: float, sign: bool = False) -> str:
     """A metric's value with its unit."""
     unit = scoring.metrics()[metric].unit
-    return f"{value:{'+' if sign else ''}{_SHAPES.get(unit, '.3f')}}{_UNITS.get(unit, '')}"
+    return f"{value:{'+' if sign else ''}z{_SHAPES.get(unit, '.3f')}}{_UNITS.get(unit, '')}"
 
 
 def interval(found: Mapping[str, Any] | None, part: str, metric: str) -> str:
@@ -26,7 +26,7 @@ def interval(found: Mapping[str, Any] | None, part: str, metric: str) -> str:
     """
     if not found:
         return "–"
-    shape = ("+" if part == "delta" else "") + _SHAPES.get(scoring.metrics()[metric].unit, ".3f")
+    shape = ("+z" if part == "delta" else "z") + _SHAPES.get(scoring.metrics()[metric].unit, ".3f")
     return f"{figure(metric, found[part], part == 'delta')} [{found['low']:{shape}}, {found['high']:{shape}}]"
 
 
