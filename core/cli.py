@@ -9,7 +9,7 @@ import typer
 
 from core import jobs
 from core.commands import compare, data, kb, models, runs
-from core.commands.output import Json, MultiQuery, complain, count, failure, note, show
+from core.commands.output import Json, MultiQuery, complain, count, failure, note, show, waiting
 from core.errors import UserError
 from core.models import cards, store
 
@@ -169,10 +169,11 @@ def train(
     state = runs.show(run_id)
     if wait:
         note(f"Run {run_id}")
-        state = jobs.wait(
-            runs.folder(run_id),
-            lambda s: note(f"\r  {s['status']} {s.get('step', 0)}/{s.get('steps') or '?'}  ", end=""),
-        )
+        with waiting(f"End it with: python -m core runs stop {run_id}"):
+            state = jobs.wait(
+                runs.folder(run_id),
+                lambda s: note(f"\r  {s['status']} {s.get('step', 0)}/{s.get('steps') or '?'}  ", end=""),
+            )
     report = {
         "run": run_id,
         "status": state["status"],

@@ -15,7 +15,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from core import cli
+from core import cli, jobs
 from core.models import store
 from core.models.cards import ModelCard
 from core.settings import ROOT, settings
@@ -307,6 +307,20 @@ def test_a_training_that_fails_says_why(tiny_card: ModelCard, tmp_path: Path) ->
     assert json.loads(done.stdout)["status"] == "failed"
     assert "error: tiny has no layers named nope." in done.stderr
     assert "hint: Choose among: q_proj" in done.stderr
+
+
+def test_ctrl_c_ends_the_waiting_alone_and_says_how_to_end_the_run(
+    tiny_card: ModelCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("core.queue.submit", lambda worker, folder, **state: jobs.create(folder, **state))
+    monkeypatch.setattr("core.jobs.wait", interrupted)
+    (tmp_path / "recipe.toml").write_text(f'dataset = "{training.dataset_file(tmp_path)}"\n', "utf-8")
+    done = here("train", str(tmp_path / "recipe.toml"), "--wait", "--json", code=130)
+    [run_id] = [folder.name for folder in settings().runs_dir.iterdir()]
+    assert done.stdout == "" and f"hint: End it with: python -m core runs stop {run_id}" in done.stderr
 
 
 @pytest.mark.parametrize("switch", ["maybe", "on,", ""])

@@ -43,3 +43,6 @@ def test_a_hubs_model_is_added_downloaded_and_then_known(stub_hub: StubHub, tmp_
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no config\.json"):
         CliRunner().invoke(cli.app, ["models", "add", str(tmp_path)], catch_exceptions=False)
+    for words in ([""], [str(tmp_path), "--name", " "]):  # as a script's empty variable: not the folder one stands in
+        with pytest.raises(UserError, match="its name a character"):
+            CliRunner().invoke(cli.app, ["models", "add", *words], catch_exceptions=False)

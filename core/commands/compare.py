@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from core import files, jobs
-from core.commands.output import Json, count, failure, note, show, table
+from core.commands.output import Json, count, failure, note, show, table, waiting
 from core.errors import UserError
 
 
@@ -87,7 +87,8 @@ def _wait(experiment_id: str) -> None:
     from core.evaluation import experiments
 
     folder = experiments.folder(experiment_id)
-    state = jobs.wait(folder, lambda s: note(f"\r  {s['status']} {s.get('done', 0)}/{s.get('total')}  ", end=""))
+    with waiting(f"Read it when it is done: python -m core compare --show {experiment_id}"):
+        state = jobs.wait(folder, lambda s: note(f"\r  {s['status']} {s.get('done', 0)}/{s.get('total')}  ", end=""))
     if state["status"] in (jobs.FAILED, jobs.INTERRUPTED):
         raise failure(state["error"], f"Nothing is lost: python -m core compare --resume {experiment_id}")
 

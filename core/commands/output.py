@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -58,6 +59,21 @@ def note(text: str, end: str = "\n") -> None:
 def stage(step: str, share: float) -> None:
     """A :data:`core.models.Progress` that rewrites one line."""
     note(f"\r  {step} {share:>4.0%}  ", end="")
+
+
+@contextmanager
+def waiting(hint: str) -> Iterator[None]:
+    """While a job of its own process is followed: Ctrl-C ends the following alone, and says so.
+
+    Args:
+        hint: how to come back to the job, or end it.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        note("")
+        complain("No longer waited for: it goes on by itself.", hint)
+        raise typer.Exit(130) from None
 
 
 def count(done: int, total: int) -> None:

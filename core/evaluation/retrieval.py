@@ -72,7 +72,7 @@ def evaluate(
         not there.
 
     Raises:
-        UserError: no such file or knowledge base, or a row without question and source.
+        UserError: no such file or knowledge base, a row without question and source, or no source is in the base.
     """
     rows = read(qa)
     found = measure(name, rows, progress=progress, settings=settings)
@@ -103,6 +103,8 @@ def measure(
     )
     for number, row in enumerate(rows, 1):
         found = retrieval.retrieve(name, row.question, max([DEPTH, *top_k]), chosen)
+        if number == 1:
+            _check_sources(name, rows)
         measured.reranker = found.reranker
         measured.seconds.append(found.seconds.get("total", 0.0))
         for stage, ranks in measured.ranks.items():
@@ -112,6 +114,18 @@ def measure(
         if progress:
             progress(number, len(rows))
     return measured
+
+
+def _check_sources(name: str, rows: Sequence[Question]) -> None:
+    """A figure of 0 would say that retrieval fails where the questions are about another knowledge base."""
+    known = {chunk.source for chunk in knowledge.rows(name)}
+    if not any(row.source in known for row in rows):
+        raise UserError(
+            "No question's source is a document of “{name}”, for instance “{source}” is none.",
+            "Write the sources as python -m core kb documents lists them.",
+            name=name,
+            source=rows[0].source,
+        )
 
 
 def _rank(name: str, candidates: Sequence[retrieval.Candidate], stage: str, row: Question) -> int | None:

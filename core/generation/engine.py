@@ -261,6 +261,13 @@ class Engine:
     def _batch(self, requests: list[Request], options: Options) -> Any:
         """Padded ids and mask of all rows, shape (rows, longest prompt)."""
         limit = longest_prompt(self._model.config, options.max_new_tokens)
+        if limit < 1:
+            raise UserError(
+                "An answer of {asked} tokens leaves no room for the question: this model holds {held} in all.",
+                "Ask for a shorter answer (--max-new-tokens).",
+                asked=options.max_new_tokens,
+                held=limit + options.max_new_tokens,
+            )
         try:
             rows = [encode_within(self._tokenizer, request.messages, limit) for request in requests]
         except ValueError as error:

@@ -18,6 +18,7 @@ _LIMITS = {
     "TQDM_DISABLE": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MODELSCOPE_LOG_LEVEL": "ERROR",  # it would write its attempts onto the terminal; what came of them, we say
     "MODELSCOPE_DOWNLOAD_TOTAL_TIMEOUT": str(7 * 24 * 3600),
     "MODELSCOPE_DOWNLOAD_MAX_RETRIES": "0",
     "MODELSCOPE_REPO_TREE_PAGE_MAX_ATTEMPTS": "2",

@@ -54,8 +54,10 @@ def describe(source: str, hub: str = "", name: str = "") -> ModelCard:
         name: the card's; empty: the directory's or the model's.
 
     Raises:
-        UserError: neither a model directory nor a model id.
+        UserError: neither a model directory nor a model id, or a name of spaces alone.
     """
+    if not source.strip() or (name and not name.strip()):
+        raise UserError("A model needs a directory or an id, and its name a character.", "Give both, or no name.")
     if not hub and (Path(source).expanduser().is_dir() or not _HUB_ID.fullmatch(source)):
         return from_directory(source, name)
     if not _HUB_ID.fullmatch(source):

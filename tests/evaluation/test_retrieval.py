@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -35,6 +36,7 @@ def ranked(monkeypatch: pytest.MonkeyPatch) -> None:
         return Retrieval([], found[::-1], {}, True, 0.0, 1.0)
 
     monkeypatch.setattr("core.rag.retrieval.retrieve", retrieve)
+    monkeypatch.setattr("core.rag.knowledge.rows", lambda name: [SimpleNamespace(source="a.md")])
 
 
 def qa_file(folder: Path, questions: list[str]) -> Path:
@@ -64,6 +66,15 @@ def test_the_figures_are_those_worked_out_by_hand(ranked: None, tmp_path: Path) 
         assert scores["hit@5"]["low"] < scores["hit@5"]["high"]
     assert {figure["mean"] for figure in report["stages"]["lexical"].values()} == {0.0}
     assert seen == [(i, 6) for i in range(1, 7)]
+
+
+def test_questions_about_other_documents_are_no_failure_of_retrieval(ranked: None, tmp_path: Path) -> None:
+    path = tmp_path / "qa.jsonl"
+    path.write_text('{"question": "first", "source": "other.md"}\n', "utf-8")
+    with pytest.raises(
+        UserError, match=r"No question's source is a document of “kb”, for instance “other\.md” is none"
+    ):
+        retrieval.evaluate("kb", path)
 
 
 def test_all_found_first_is_one_everywhere(ranked: None, tmp_path: Path) -> None:

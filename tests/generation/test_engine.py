@@ -224,6 +224,8 @@ def test_tokens_are_counted_with_the_end_token_and_times_are_in_order(engine: En
 def test_a_question_too_long_for_the_model_is_refused_in_words(engine: Engine) -> None:
     with pytest.raises(UserError, match="too long for this model"):
         run(engine, [request("llama " * 600)])
+    with pytest.raises(UserError, match="600 tokens leaves no room for the question: this model holds 512"):
+        run(engine, [request("Hi")], max_new_tokens=600)
     assert run(engine, [request("Hi")])[0].tokens > 0
 
 
