@@ -186,9 +186,10 @@ def estimate(
     from core.training import config, throughput
     from core.training.estimate import estimate as estimated
 
-    if not throughput.known():
+    asked, rows = throughput.read(config.load(recipe, config.parse_overrides(changes or [])))
+    if not throughput.known(asked):
         throughput.calibrate()
-    told = estimated(config.load(recipe, config.parse_overrides(changes or [])))
+    told = estimated(asked, rows)
     report: dict[str, Any] = told.as_dict()
 
     def text() -> str:

@@ -17,6 +17,8 @@ SAMPLE = 256
 """Rows that are tokenised to know how long they are."""
 EARLIER = 5
 """Runs of this machine that are looked at, the newest ones."""
+LIGHTER = 100
+"""A run with so many times less arithmetic for a token tells nothing: its time went into all but arithmetic."""
 EFFICIENCY = 0.5
 """Part of a matrix product's speed that training reaches, until a run has told better."""
 
@@ -91,19 +93,24 @@ def work(config: TrainConfig) -> float:
 
 def seconds(config: TrainConfig, rows: Rows) -> float:
     """Time of the whole run without loading and measuring; 0 when nothing is known of this machine yet."""
-    speed = known()
+    speed = known(config)
     tokens = steps(config, rows) * config.batch_size * config.accumulation * rows.mean
     return tokens * work(config) / speed if speed else 0.0
 
 
-def known() -> float:
-    """Operations a second in training on this machine: of its newest runs, else as :func:`calibrate` left it."""
-    found = []
+def known(config: TrainConfig) -> float:
+    """Operations a second in training on this machine: of its newest runs that tell something about one of ``config``.
+
+    Without any, as :func:`calibrate` left it; 0: nothing is known yet.
+    """
+    found, least = [], work(config) / LIGHTER
     for run in runs.listing():
         told = run.get("tokens_per_second")
         if not told or run["imported"] or run["status"] in jobs.LIVE or run["config"]["model"] not in cards.catalog():
             continue
-        found.append(told * work(TrainConfig(**run["config"])))
+        if (done := work(TrainConfig(**run["config"]))) < least:
+            continue
+        found.append(told * done)
         if len(found) == EARLIER:
             break
     if found:

@@ -224,7 +224,7 @@ def test_steps_and_time_follow_what_this_machine_has_done(config: TrainConfig) -
     assert throughput.steps(config, ROWS) == 50
     assert throughput.steps(changed(config, batch_size=3, accumulation=2, epochs=2), ROWS) == 34
     assert throughput.steps(changed(config, max_steps=7), ROWS) == 7
-    assert throughput.known() == 0.0
+    assert throughput.known(config) == 0.0
     assert throughput.seconds(config, ROWS) == 0.0
     for number, speed in enumerate((100.0, 200.0, 400.0)):
         folder = stored.make(f"20260101-00000{number}-a-0001", model="tiny", target_modules=config.target_modules)
@@ -237,8 +237,18 @@ def test_steps_and_time_follow_what_this_machine_has_done(config: TrainConfig) -
 def test_a_machine_without_runs_is_timed(config: TrainConfig) -> None:
     speed = throughput.calibrate()
     assert 1e8 < speed < 1e16
-    assert throughput.known() == pytest.approx(speed * throughput.EFFICIENCY)
+    assert throughput.known(config) == pytest.approx(speed * throughput.EFFICIENCY)
     assert throughput.seconds(config, ROWS) > 0
+
+
+def test_runs_of_a_far_lighter_model_tell_nothing(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their time goes into all but arithmetic: a model a thousand times heavier would be told hours for minutes."""
+    folder = stored.make(model="tiny", target_modules=config.target_modules)
+    files.write_json(folder / "state.json", {"status": jobs.FINISHED, "tokens_per_second": 100.0})
+    assert throughput.known(config) == pytest.approx(100.0 * throughput.work(config))
+    told = throughput.work
+    monkeypatch.setattr(throughput, "work", lambda asked: told(asked) * (1000 if asked is config else 1))
+    assert throughput.known(config) == 0.0
 
 
 @pytest.mark.embedded

@@ -26,14 +26,15 @@ def _rows(fields: str, version: tuple[float, bool]) -> tuple[TrainConfig, Rows]:
 
 def _estimate(config: TrainConfig) -> Estimate:
     """Rows are read and counted once for the fields that decide about them; memory is looked at anew each time."""
-    if not throughput.known():
-        throughput.calibrate()
     path = Path(config.dataset)
     version = (path.stat().st_mtime if path.is_file() else 0.0, store.is_ready(cards.card(config.model)))
     counted = configs.make(config.model_dump(include=_COUNTED))
     resolved, rows = _rows(configs.spell(counted), version)
     found = {name: getattr(resolved, name) for name in ("model", "task", "target_modules")}
-    return estimates.estimate(config.model_copy(update=found), rows, resources.held())
+    config = config.model_copy(update=found)
+    if not throughput.known(config):
+        throughput.calibrate()
+    return estimates.estimate(config, rows, resources.held())
 
 
 def minutes(config: TrainConfig) -> int:
