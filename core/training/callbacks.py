@@ -94,7 +94,8 @@ def reporter(folder: Path) -> Any:
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.began, self.first = time.perf_counter(), state.global_step
-            jobs.update(folder, stage="train", step=state.global_step, steps=state.max_steps)
+            # The train loss is of the run's end: what it was at an earlier stop says nothing any more.
+            jobs.update(folder, stage="train", step=state.global_step, steps=state.max_steps, train_loss=None)
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
             point: dict[str, Any] = {"step": state.global_step, "time": round(time.time(), 2)}

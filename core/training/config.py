@@ -113,12 +113,27 @@ class TrainConfig(BaseModel):
         return self.model_copy(update={"model": card.name, "task": task, "target_modules": targets})
 
 
+def named(name: Any) -> Any:
+    """A run's name without spaces around it; what is no text is left to the config's own check.
+
+    Raises:
+        UserError: nothing is left.
+    """
+    if not isinstance(name, str):
+        return name
+    if not name.strip():
+        raise UserError("A run needs a name.", "Type at least one character.")
+    return name.strip()
+
+
 def make(values: dict[str, Any]) -> TrainConfig:
     """A config from plain values.
 
     Raises:
         UserError: names the field, what was given and what is allowed.
     """
+    if "name" in values:
+        values = {**values, "name": named(values["name"])}
     try:
         return TrainConfig(**values)
     except ValidationError as error:

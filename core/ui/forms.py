@@ -98,7 +98,7 @@ def _widget(name: str, options: Sequence[str]) -> None:
         known = list(dict.fromkeys([*options, *st.session_state[key(name)]]))
         st.multiselect(label, known, accept_new_options=True, placeholder=t("form.by_card"), wrap=True, **how)
     elif kind is str:
-        st.text_input(label, **how)
+        st.text_input(label, max_chars=most_characters(name), **how)
     else:
         _number(name, label, kind, how)
 
@@ -135,6 +135,13 @@ def _most(name: str) -> int:
     """How many texts a field holds at most; 0: it is no list, or one without an end."""
     rules = TrainConfig.model_fields[name].metadata if _type(name) is list else ()
     return next((rule.max_length for rule in rules if hasattr(rule, "max_length")), 0)
+
+
+def most_characters(name: str) -> int | None:
+    """How long a field's text may be; None: as long as one likes."""
+    return next(
+        (rule.max_length for rule in TrainConfig.model_fields[name].metadata if hasattr(rule, "max_length")), None
+    )
 
 
 def limits(name: str) -> tuple[float, float]:

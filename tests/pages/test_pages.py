@@ -164,8 +164,17 @@ def test_an_unknown_conversation_is_a_sentence_not_a_crash() -> None:
 
 def test_the_form_refuses_what_the_config_refuses(tiny_card: ModelCard) -> None:
     app = opened("finetune")
-    app.text_input(key="train_name").set_value(" " * 61).run()
-    assert app.error and app.button(key="train_start").disabled
+    app.text_input(key="train_name").set_value(" " * 6).run()
+    assert [said.value for said in app.error] == ["A run needs a name. Type at least one character."]
+    assert app.button(key="train_start").disabled
+    assert app.text_input(key="train_name").proto.max_chars == 60
+
+
+def test_the_form_without_a_name_is_no_crash_where_the_model_is_not_here() -> None:
+    app = opened("finetune")
+    app.selectbox(key="train_recipe").set_value("resume-extraction-yuan2").run()
+    app.text_input(key="train_name").set_value("").run()
+    assert app.error and app.warning and not app.exception
 
 
 def test_the_form_starts_a_run_that_finishes(tiny_card: ModelCard) -> None:
@@ -181,7 +190,7 @@ def test_the_form_starts_a_run_that_finishes(tiny_card: ModelCard) -> None:
     assert app.query_params["run"] == run["id"]
     assert jobs.wait(runs.folder(run["id"]))["status"] == jobs.FINISHED
     app.run()
-    assert app.button(key="to_chat") and app.button(key="to_compare")
+    assert app.button(key=f"to_chat_{run['id']}") and app.button(key=f"to_compare_{run['id']}")
 
 
 def test_a_failed_run_says_why_in_the_language_of_the_screen(own_data_dir: Path) -> None:

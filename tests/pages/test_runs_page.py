@@ -56,6 +56,10 @@ def html(app: AppTest) -> str:
     return " ".join(element.proto.body for element in app.get("html"))
 
 
+def captions(app: AppTest) -> str:
+    return " ".join(caption.value for caption in app.caption)
+
+
 def charts(app: AppTest) -> list[dict[str, Any]]:
     return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
 
@@ -188,11 +192,11 @@ def test_a_run_gets_a_name_tags_and_notes() -> None:
     app = opened()
     app.text_input(key=f"about_name_{A}").set_value("The *first*").run()
     app.text_area(key=f"about_notes_{A}").set_value("with <b>care</b>").run()
-    pressed(app, "about_keep")
+    pressed(app, f"about_keep_{A}")
     assert (runs.show(A)["name"], runs.show(A)["notes"]) == ("The *first*", "with <b>care</b>")
     assert app.subheader[0].value == r"The \*first\*"
     app.text_input(key=f"about_name_{A}").set_value(" ").run()
-    assert pressed(app, "about_keep").error
+    assert pressed(app, f"about_keep_{A}").error
 
 
 def test_deleting_asks_and_says_what_would_miss_the_run() -> None:
@@ -200,21 +204,32 @@ def test_deleting_asks_and_says_what_would_miss_the_run() -> None:
     answer = {"adapter": f"{A}@20", "text": "yes"}
     files.write_json(settings().chats_dir / "c1.json", {"title": "On *plums*", "turns": [{"answers": [answer]}]})
     files.write_json(settings().experiments_dir / "e1" / "inputs.json", {"arms": [{"adapter": A}], "rows": []})
-    app = pressed(opened(run=A), "run_delete")
+    app = pressed(opened(run=A), f"run_delete_{A}")
     said = " ".join(mark.value for mark in app.markdown)
     assert r"On \*plums\*" in said and "e1" in said
-    pressed(app, "run_delete_not")
+    pressed(app, f"run_delete_not_{A}")
     assert {run["id"] for run in runs.listing()} == {A, B}
-    pressed(app, "run_delete"), pressed(app, "run_delete_do")
+    pressed(app, f"run_delete_{A}"), pressed(app, f"run_delete_do_{A}")
     assert [run["id"] for run in runs.listing()] == [B]
     assert app.subheader[0].value == "b run"
+
+
+def test_what_is_pressed_beside_a_run_that_is_gone_does_not_meet_another_one() -> None:
+    logged(A), logged(B)
+    app = opened(run=A)
+    runs.delete(A)  # in another tab
+    pressed(app, f"run_delete_{A}")
+    assert app.subheader[0].value == "b run"
+    assert f"run_delete_do_{B}" not in {button.key for button in app.button}
 
 
 def test_what_ended_early_can_go_on_and_what_failed_before_a_checkpoint_cannot() -> None:
     for run_id, status in ((A, jobs.STOPPED), (B, jobs.FAILED), (C, jobs.FAILED)):
         stored.make(run_id, status)
     stored.checkpoint(runs.folder(C), 10)
-    offered = {run_id: "run_resume" in {button.key for button in opened(run=run_id).button} for run_id in (A, B, C)}
+    offered = {
+        run_id: f"run_resume_{run_id}" in {button.key for button in opened(run=run_id).button} for run_id in (A, B, C)
+    }
     assert offered == {A: True, B: False, C: True}
 
 
@@ -234,7 +249,7 @@ def test_a_checkpoint_leads_to_compare(tiny_card: ModelCard) -> None:
     app = app_opened("finetune", run=A)
     kept = next(table.value for table in app.dataframe if "Best" in table.value)
     assert kept.to_dict("list") == {"Step": [15, 30], "Test loss": [2.5, 2.25], "Best": ["", "★"]}
-    app.button(key="to_compare_checkpoint").click().run()
+    app.button(key=f"to_compare_{A}@30").click().run()
     assert app.session_state["compare_run"] == f"{A}@30" and not app.exception
     chat = app_opened("chat", adapter=f"{A}@15")
     assert (chat.selectbox(key="chat_model").value, chat.selectbox(key="chat_adapter").value) == ("tiny", f"{A}@15")
@@ -301,4 +316,23 @@ def test_every_alert_and_status_has_its_words() -> None:
     for language in i18n.LANGUAGES:
         table = words(language)["runs"]
         assert all(code in table["alerts"] and f"{code}_hint" in table["alerts"] for code in codes)
-        assert set(table["is"]) == {*lifecycle.LIVE, *lifecycle.RESUMABLE, jobs.FINISHED, "imported"}
+        assert set(table["is"]) == {*lifecycle.LIVE, *lifecycle.RESUMABLE, jobs.FINISHED, "imported", "anew"}
+
+
+@pytest.mark.parametrize("status", [jobs.STOPPED, jobs.INTERRUPTED])
+def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(status: str) -> None:
+    folder = stored.make(status=status)
+    app = opened()
+    assert app.button(key=f"run_resume_{folder.name}").label == "Begin anew"
+    assert "nothing is kept" in captions(app) and "had learned is kept" not in captions(app)
+    stored.checkpoint(folder, 10)
+    app = opened()
+    assert app.button(key=f"run_resume_{folder.name}").label == "Go on from the last checkpoint"
+    assert "nothing is kept" not in captions(app)
+
+
+def test_thousands_of_steps_have_a_cell_they_fit_into() -> None:
+    folder = stored.make()
+    assert 'class="cells"' in html(opened())
+    jobs.update(folder, step=1611, steps=4000)
+    assert 'class="cells wide"' in html(opened())

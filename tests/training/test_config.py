@@ -12,7 +12,6 @@ from core.training.config import TrainConfig
 from core.training.data import datasets
 
 OUT_OF_RANGE: list[tuple[str, Any]] = [
-    ("name", ""),
     ("name", "x" * 61),
     ("rank", 0),
     ("rank", 257),
@@ -77,6 +76,12 @@ def test_a_value_out_of_range_is_named(field: str, value: Any) -> None:
     with pytest.raises(UserError) as caught:
         configs.make({"dataset": "d", field: value})
     assert caught.value.message.startswith(f"{field} = {value}: ")
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_a_run_without_a_name_is_refused_in_words(name: str) -> None:
+    with pytest.raises(UserError, match="A run needs a name"):
+        configs.make({"dataset": "d", "name": name})
 
 
 def test_every_field_has_a_bad_value_above() -> None:

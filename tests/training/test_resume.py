@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from core import files
+from core import files, jobs
 from core.models.cards import ModelCard
 from core.settings import settings
+from core.training import callbacks
 from tests.helpers import runs, training
 
 STEPS, KILLED = 14, 9
@@ -127,3 +128,14 @@ def test_the_best_checkpoint_stays_when_it_is_old(tiny_card: ModelCard, dataset:
     (made / "trainer_state.json").unlink()  # half of one, as a killed worker leaves it behind
     callbacks.keeping(2).on_save(args, state, None)
     assert {path.name for path in made.parent.iterdir()} == {"checkpoint-2", "checkpoint-8", "checkpoint-10"}
+
+
+def test_the_train_loss_of_an_earlier_stop_is_not_told_of_a_run_that_goes_on(
+    tiny_card: ModelCard, dataset: Path
+) -> None:
+    from types import SimpleNamespace
+
+    folder = training.prepared(training.config(dataset))
+    jobs.update(folder, train_loss=9.9)
+    callbacks.reporter(folder).on_train_begin(None, SimpleNamespace(global_step=4, max_steps=8), None)
+    assert files.read_json(folder / "state.json")["train_loss"] is None

@@ -129,7 +129,10 @@ def _form() -> bool:
     """Draw the form; returns whether the model it names is on this machine."""
     labels = datasets.listing()
     left, middle, right = st.columns(3)
-    left.text_input(t("fields.name.label"), help=t("fields.name.help"), key=forms.key("name"), persist_state="session")
+    left.text_input(
+        t("fields.name.label"), help=t("fields.name.help"), key=forms.key("name"), persist_state="session",
+        max_chars=forms.most_characters("name"),
+    )  # fmt: skip
     chosen = st.session_state[forms.key("dataset")]
     dataset = middle.selectbox(
         t("fields.dataset.label"), list(dict.fromkeys([*labels, chosen])), help=t("fields.dataset.help"),
@@ -181,8 +184,10 @@ def _model(dataset: str) -> bool:
 def _missing(model: str) -> None:
     st.warning(t("form.missing", name=components.plain(cards.card(model).title)), icon=":material/cloud_download:")
     shell.page_link("models", t("form.to_models"))
-    config = configs.make(forms.values())
-    changes = small(config)
+    try:
+        changes = small(configs.make(forms.values()))
+    except UserError:  # something else in the form cannot be a run, which is said below it
+        return
 
     def shrink() -> None:
         forms.fill(changes)

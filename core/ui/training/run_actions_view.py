@@ -11,24 +11,31 @@ from core.training import dependents, provenance, runs
 from core.ui import components, shell
 from core.ui.i18n import show_error, t
 from core.ui.training.run_list_view import open_runs
+from core.ui.training.run_monitor_view import anew
 
 
 def actions(run_id: str) -> None:
-    """The buttons above a run."""
+    """The buttons above a run.
+
+    Their keys name it: a tab may show a run that is gone by now, and what is pressed there must not meet the next one.
+    """
     run = runs.show(run_id)
     status = run["status"]
     with st.container(horizontal=True):
         if status in jobs.LIVE:
             word = "runs.queue.cancel" if status == jobs.QUEUED else "finetune.stop"
             stopping = status == jobs.STOPPING
-            _button("run_stop", word, "stop_circle", lambda: runs.stop(run_id), disabled=stopping)
+            _button(f"run_stop_{run_id}", word, "stop_circle", lambda: runs.stop(run_id), disabled=stopping)
         if usable(run):
             use(run_id, primary=status not in jobs.RESUMABLE)
         if status in jobs.RESUMABLE and (status != jobs.FAILED or runs.last_checkpoint(runs.folder(run_id))):
-            _button("run_resume", "finetune.resume", "resume", lambda: runs.resume(run_id))
+            word = "finetune.anew" if anew(run) else "finetune.resume"
+            _button(f"run_resume_{run_id}", word, "resume", lambda: runs.resume(run_id))
         with st.popover(t("runs.about.title"), icon=":material/label:"):
             _about(run)
-        if status not in jobs.LIVE and st.button(t("finetune.delete"), icon=":material/delete:", key="run_delete"):
+        if status not in jobs.LIVE and st.button(
+            t("finetune.delete"), icon=":material/delete:", key=f"run_delete_{run_id}"
+        ):
             st.session_state["runs_deleting"] = run_id
     if run["tags"] or run["notes"]:
         tags = " ".join(f":gray-badge[{components.plain(tag)}]" for tag in run["tags"])
@@ -42,15 +49,18 @@ def usable(run: runs.Run) -> bool:
     return bool(run.get("adapter")) and run["config"].get("task") != "classify"
 
 
-def use(adapter_id: str, primary: bool = False, key: str = "") -> None:
+def use(adapter_id: str, primary: bool = False) -> None:
     """The ways of a run or one of its checkpoints to Chat and to Compare."""
     if st.button(
-        t("finetune.to_chat"), icon=":material/forum:", key=f"to_chat{key}", type="primary" if primary else "secondary"
+        t("finetune.to_chat"),
+        icon=":material/forum:",
+        key=f"to_chat_{adapter_id}",
+        type="primary" if primary else "secondary",
     ):
         for chosen in ("chat_model", "chat_adapter"):
             st.session_state.pop(chosen, None)
         shell.go("chat", {"adapter": adapter_id})
-    if st.button(t("finetune.to_compare"), icon=":material/balance:", key=f"to_compare{key}"):
+    if st.button(t("finetune.to_compare"), icon=":material/balance:", key=f"to_compare_{adapter_id}"):
         st.session_state.pop("compare_run", None)
         shell.go("comparison", {"run": adapter_id})
 
@@ -80,7 +90,7 @@ def _about(run: runs.Run) -> None:
         runs.rename(run_id, name)
         runs.annotate(run_id, tags, notes)
 
-    _button("about_keep", "runs.about.keep", "check", keep)
+    _button(f"about_keep_{run_id}", "runs.about.keep", "check", keep)
 
 
 def _delete(run_id: str) -> None:
@@ -96,7 +106,9 @@ def _delete(run_id: str) -> None:
             if things:
                 st.markdown(t(f"runs.delete.{name}", what=", ".join(map(components.plain, things))))
         with st.container(horizontal=True):
-            if st.button(t("finetune.delete_run"), icon=":material/delete:", key="run_delete_do", type="primary"):
+            if st.button(
+                t("finetune.delete_run"), icon=":material/delete:", key=f"run_delete_do_{run_id}", type="primary"
+            ):
                 st.session_state.pop("runs_deleting")
                 try:
                     runs.delete(run_id)
@@ -105,7 +117,7 @@ def _delete(run_id: str) -> None:
                 else:
                     open_runs([])
                     st.rerun()
-            if st.button(t("runs.delete.keep"), key="run_delete_not"):
+            if st.button(t("runs.delete.keep"), key=f"run_delete_not_{run_id}"):
                 st.session_state.pop("runs_deleting")
                 st.rerun()
 
@@ -144,7 +156,7 @@ def _checkpoints(run: runs.Run) -> None:
     st.caption(t("runs.checkpoints.picked", step=at["step"]))
     if run["config"].get("task") != "classify":
         with st.container(horizontal=True):
-            use(at["id"], key="_checkpoint")
+            use(at["id"])
 
 
 def reproduce(run: runs.Run) -> None:

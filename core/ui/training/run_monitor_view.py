@@ -24,6 +24,8 @@ LONGEST = 30
 """Answers shown of a prompt, the newest first."""
 ALERTS = 92
 """Pixels kept for alerts; more of them are scrolled to."""
+MANY = 1000
+"""Steps from which on "how many of how many" needs a wider cell."""
 RATES = {"learning_rate": ".2e", "grad_norm": ".3f", "speed": ".0f", "memory": ".2f"}
 """The small charts, and how their values are written."""
 
@@ -67,7 +69,8 @@ def _state(run: dict[str, Any]) -> None:
     cells = "".join(
         f"<div>{t(f'finetune.cells.{name}')}<b>{html.escape(value)}</b></div>" for name, value in _cells(run).items()
     )
-    st.html(f'<div class="cells">{cells}</div>')
+    wide = " wide" if run.get("steps", 0) >= MANY else ""
+    st.html(f'<div class="cells{wide}">{cells}</div>')
 
 
 def _in_words(run: dict[str, Any]) -> str:
@@ -75,7 +78,14 @@ def _in_words(run: dict[str, Any]) -> str:
         return t("runs.ahead", count=run["position"])
     if run["imported"] and run["status"] == jobs.FINISHED:
         return t("runs.is.imported")
+    if anew(run):
+        return t("runs.is.anew")
     return t(f"runs.is.{run['status']}")
+
+
+def anew(run: Mapping[str, Any]) -> bool:
+    """Whether a run ended before its first checkpoint, in the queue most often, so that going on is beginning anew."""
+    return run["status"] in (jobs.STOPPED, jobs.INTERRUPTED) and not runs.last_checkpoint(runs.folder(run["id"]))
 
 
 def _cells(run: dict[str, Any]) -> dict[str, str]:

@@ -73,7 +73,7 @@ def _merge(run: runs.Run, adapter_id: str) -> None:
         show_error(work.error)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(t("runs.merge.name"), placeholder="my-model", key=f"merge_name_{run['id']}", width=240)
-        if st.button(t("runs.merge.do"), icon=":material/merge:", key="merge_do", disabled=not name):
+        if st.button(t("runs.merge.do"), icon=":material/merge:", key="merge_do", disabled=not name.strip()):
             act = resources.Work("merge", lambda: merge.merge(adapter_id, name.strip()))
             resources.works()[run["id"]] = act
             st.rerun()
