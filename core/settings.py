@@ -4,8 +4,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,7 +19,11 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(ROOT / "var", description="Where models, knowledge bases, runs and chats are kept.")
     model: str = Field("", description="Catalog name of the model that answers; empty: the best one that is here.")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps: where models are put.")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="auto, cpu, cuda, cuda:1, mps: where models are put.",
+    )
     language: Literal["auto", "zh", "en"] = Field("auto", description="First language; auto: the browser's.")
     password: SecretStr = Field(SecretStr(""), description="When set, the app asks for it before anything else.")
     hf_endpoint: str = Field("", description="Address of a Hugging Face mirror; empty: the client's own default.")
@@ -76,7 +82,24 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings of this process, read once (tests call ``settings.cache_clear()``)."""
-    loaded = Settings()
+    """The settings of this process, read once (tests call ``settings.cache_clear()``).
+
+    Raises:
+        UserError: a value that cannot be, or a file where the data directory should be.
+    """
+    try:
+        loaded = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(map(str, first["loc"])).upper()
+        raise UserError(
+            "The setting YUAN_{name} = {value} cannot be: {why}.",
+            "Change it in the environment or the file .env.",
+            name=name.removeprefix("YUAN_"),
+            value=first["input"],
+            why=first["msg"],
+        ) from error
     loaded.data_dir = loaded.data_dir.expanduser().resolve()
+    if loaded.data_dir.is_file():
+        raise UserError("YUAN_DATA_DIR is a file: {path}.", "Name a folder.", path=loaded.data_dir)
     return loaded

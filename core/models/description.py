@@ -6,7 +6,7 @@ from typing import Any
 
 from core import files
 from core.errors import UserError
-from core.models import IMPORTING, cards, weights
+from core.models import IMPORTING, cards, silence, weights
 from core.models.cards import ModelCard, Task
 from core.models.weights import Tensor
 
@@ -103,6 +103,7 @@ def _lora_targets(family: str, found: dict[str, Tensor]) -> list[str]:
     """PEFT's own choice for the family; for one it does not know, every linear layer inside the blocks."""
     if family == "yuan":
         return _yuan().lora_targets
+    silence()
     with IMPORTING:
         from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
 

@@ -196,7 +196,9 @@ def _without_adapter(run_id: str) -> UserError:
     live = jobs.state(where)["status"] in jobs.LIVE
     return UserError(
         "Run {run} has no adapter.",
-        "Wait until it is finished." if live else "It ended before it had one: choose another run.",
+        "Wait until it is finished."
+        if live
+        else "It ended before it had one: resume it, or take a checkpoint (RUN@STEP).",
         run=run_id,
     )
 
