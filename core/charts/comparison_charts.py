@@ -119,10 +119,11 @@ def forest(
     }
     texts = [f"{_folded(one['b'])}<br><i>{labels['against']} {_folded(one['a'])}</i>" for one in contrasts]
     more = max((text.count("<br>") for text in texts), default=1) - 1
-    layout = frame(labels, 150 + (_LINE_HEIGHT + _MORE_TEXT * more) * len(contrasts))
+    height = _LINE_HEIGHT + _MORE_TEXT * more
+    layout = frame(labels, 150 + height * len(contrasts))
     layout["hovermode"], layout["margin"] = "closest", {"l": 8, "r": 20, "t": 78, "b": 52}
     # The line at no difference leaves out the names, so that both can be read.
-    ends = [{"y0": place - 0.09, "y1": place + 0.3} for place in places]
+    ends = [{"y0": place - 6 / height, "y1": place + 20 / height} for place in places]
     layout["shapes"] = [
         {"type": "line", "x0": 0, "x1": 0, **end, "line": {"color": ink, "dash": "dot"}} for end in ends
     ]

@@ -184,6 +184,9 @@ def test_how_many_examples_had_room_is_said_beside_the_preview_and_under_the_ans
     told = f"{answer['examples']} of 9 examples had room"
     assert f"few-shot · {told}" in preview and f" · {told}" in shown(app)
     assert not app.warning, "the prompt fits now"
+    again = opened("prompts", chat=kept(app))  # as after a refresh
+    assert again.multiselect(key="prompts_strategies").value == ["few-shot"]
+    assert again.selectbox(key="prompts_model").value == answer["model"]
 
 
 def test_a_data_set_that_fits_is_proposed_for_examples(tiny_card: ModelCard, tiny_adapters: list[Path]) -> None:

@@ -59,12 +59,16 @@ def current() -> chats.Chat:
 
 
 def _restore(chat: chats.Chat) -> None:
-    """Put the last input into a form that nobody has filled, as it is after a refresh."""
+    """Put what was asked last into a form that nobody has filled, as it is after a refresh."""
     if "prompts_text" not in st.session_state and chat["turns"]:
         last = chat["turns"][-1]
         st.session_state["prompts_text"] = last["question"]
         st.session_state["prompts_dataset"] = last.get("dataset", "")
         st.session_state["prompts_kb"] = last.get("kb", "")
+        if told := last["answers"]:
+            ways = (answer["strategy"].removesuffix(editor_view.EDITED) for answer in told)
+            st.session_state["prompts_strategies"] = list(dict.fromkeys(ways))
+            st.session_state["prompts_model"] = told[0]["model"]
 
 
 def exercises() -> None:
