@@ -297,6 +297,9 @@ def test_train_compare_export_and_delete(tiny_card: ModelCard, tmp_path: Path) -
 
 def test_training_that_cannot_start_says_why(tiny_card: ModelCard, tmp_path: Path) -> None:
     assert "hint: Recipes: " in here("train", "nowhere", code=2).stderr
+    unknown = here("train", "resume-extraction", "--set", "steps=4", code=2).stderr
+    assert "There is no field “steps”" in unknown and "max_steps" in unknown
+    assert "x is not NAME=WEIGHT" in here("train", "resume-extraction", "--set", "mixture=x", code=2).stderr
     assert "error: rank = 0: " in here("train", "resume-extraction", "--set", "rank=0", code=2).stderr
 
 

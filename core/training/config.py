@@ -138,6 +138,13 @@ def make(values: dict[str, Any]) -> TrainConfig:
         return TrainConfig(**values)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "extra_forbidden":
+            raise UserError(
+                "There is no field “{field}”.",
+                "Fields: {known}.",
+                field=first["loc"][0],
+                known=", ".join(TrainConfig.model_fields),
+            ) from error
         raise UserError(
             "{field} = {value}: {why}.",
             "Change this field and start again.",
@@ -202,6 +209,10 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
             raise UserError("--set {pair} is not key=value.", "For example: --set rank=16", pair=pair)
         parts = [part.strip() for part in value.split(SEPARATORS.get(key, ",")) if part.strip()]
         if key == "mixture":
+            if alone := next((part for part in parts if "=" not in part), None):
+                raise UserError(
+                    "--set mixture: {part} is not NAME=WEIGHT.", "For example: --set mixture=rag-qa-en=0.5", part=alone
+                )
             values[key] = {name: weight for name, _, weight in (part.rpartition("=") for part in parts)}
         else:
             values[key] = parts if key in SEPARATORS else value
