@@ -11,10 +11,15 @@ from core.training import config as configs
 from tests.helpers import training
 
 
-def make(run_id: str = "20260101-000000-a-0001", status: str = jobs.FINISHED, **changes: Any) -> Path:
+def make(
+    run_id: str = "20260101-000000-a-0001",
+    status: str = jobs.FINISHED,
+    dataset: Path | str = "animals.jsonl",
+    **changes: Any,
+) -> Path:
     """A run that has ended so, with its config; ``changes`` are of the config."""
     folder = settings().runs_dir / run_id
-    configs.save(training.config(Path("animals.jsonl"), **changes), folder / "config.toml")
+    configs.save(training.config(Path(dataset), **changes), folder / "config.toml")
     files.write_json(folder / "state.json", {"status": status, "created": 1.0, "step": 40, "steps": 40})
     return folder
 

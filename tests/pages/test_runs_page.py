@@ -16,6 +16,7 @@ from core.models import cards
 from core.models.cards import ModelCard
 from core.settings import settings
 from core.training import predict, runs
+from core.training.data import datasets
 from core.ui import i18n, resources
 from core.ui.training import run_list_view, run_take_view
 from tests.helpers import runs as stored
@@ -111,6 +112,17 @@ def test_the_list_is_searched_and_filtered() -> None:
     app.text_input(key="runs_search").set_value("").run()
     app.multiselect(key="runs_status").set_value([jobs.FAILED]).run()
     assert list(app.dataframe[0].value["Name"]) == ["tiny"]
+
+
+def test_ones_own_data_set_is_called_as_its_owner_called_it() -> None:
+    name = datasets.add("简历", [{"input": f"{n}?", "output": f"{n}!"} for n in range(4)])
+    stored.make(dataset=name)
+    app = opened()
+    assert list(app.dataframe[0].value["Data set"]) == ["简历"] and "简历" in captions(app)
+    app.text_input(key="runs_search").set_value("简历").run()
+    assert list(app.dataframe[0].value["Data set"]) == ["简历"]
+    assert datasets.called("/home/some/animals.jsonl") == "animals.jsonl"
+    assert datasets.called("gone") == "gone"
 
 
 def test_hundreds_of_runs_are_listed_in_a_blink() -> None:

@@ -173,7 +173,11 @@ def test_broken_rows_are_named_left_out_and_the_rest_is_kept(tiny_card: ModelCar
     assert "data_keep" not in {button.key for button in app.button}  # stops at such a row unless told to skip it
     assert "Row 21" in app.error[0].value and "leave them out" in app.error[0].value
     app.radio(key="data_must_1").set_value("skip").run()
-    app.number_input(key="data_share").set_value(20).run()
+    app.text_input(key="data_label_1").set_value("问与答").run()
+    app.number_input(key="data_share_1").set_value(20).run()
+    for view in ("runs", "data"):  # a look elsewhere, and back
+        app.segmented_control(key="train_view").set_value(view).run()
+    assert (app.text_input(key="data_label_1").value, app.number_input(key="data_share_1").value) == ("问与答", 20)
     app.button(key="data_keep").click().run()
     assert not app.exception and not app.error
     [name] = [about["name"] for about in datasets.catalog() if not about["shipped"]]

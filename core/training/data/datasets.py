@@ -292,6 +292,18 @@ def listing() -> dict[str, str]:
     return {about["name"]: about["label"] for about in catalog()}
 
 
+def called(name: str) -> str:
+    """What a run's data set is called: the label it was kept under, while it is there; of a path, the file's name."""
+    place = settings().uploads_dir / name
+    return _label(place) if name and name == Path(name).name and place.is_dir() else Path(name).name
+
+
+@lru_cache(maxsize=1024)
+def _label(place: Path) -> str:
+    """Never changes under a name."""
+    return str(files.read_json(place / "about.json", {}).get("label", place.name))
+
+
 def catalog() -> list[dict[str, Any]]:
     """Data sets with {"name", "label", "kind", "layout", "train", "test": rows, "languages", "shipped"}."""
     shipped = sorted(settings().datasets_dir.glob("*/train.jsonl"))

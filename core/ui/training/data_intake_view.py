@@ -239,16 +239,18 @@ def _keep(shown: dict[str, Any], found: dict[str, Inspection]) -> None:
         left, middle, right = st.columns(3)
         if fixable:
             fixes = left.multiselect(
-                t("data.fix"), fixable, fixable, format_func=lambda fix: t(f"data.fixes.{fix}"), key=f"data_fix_{mark}"
-            )
+                t("data.fix"), fixable, fixable, format_func=lambda fix: t(f"data.fixes.{fix}"), key=f"data_fix_{mark}",
+                persist_state="session",
+            )  # fmt: skip
         if milder:
             skip = middle.multiselect(
-                t("data.skip"), milder, format_func=lambda reason: t(f"data.reasons.{reason}"), key=f"data_skip_{mark}"
-            )
+                t("data.skip"), milder, format_func=lambda reason: t(f"data.reasons.{reason}"), key=f"data_skip_{mark}",
+                persist_state="session",
+            )  # fmt: skip
         with right:
             act = st.radio(
                 t("data.must"), ["stop", "skip"], horizontal=True, format_func=lambda word: t(f"data.acts.{word}"),
-                key=f"data_must_{mark}",
+                key=f"data_must_{mark}", persist_state="session",
             )  # fmt: skip
         skip = [*skip, MUST] if act == "skip" else skip
     label, seed, share = _split(shown, found)
@@ -276,11 +278,17 @@ def _keep(shown: dict[str, Any], found: dict[str, Inspection]) -> None:
 
 
 def _split(shown: dict[str, Any], found: dict[str, Inspection]) -> tuple[str, int, float]:
+    """The name and the split; like all that is said of a set here, they outlive a look at another view."""
     left, middle, right = st.columns(3)
-    label = left.text_input(t("data.label"), shown["label"], key=f"data_label_{shown['number']}").strip()
+    mark = shown["number"]
+    label = left.text_input(t("data.label"), shown["label"], key=f"data_label_{mark}", persist_state="session").strip()
     if len(found) > 1:
         middle.caption(t("data.own_splits"))
         return label, 7, 0.0
-    seed = middle.number_input(t("data.seed"), 0, 2**31 - 1, 7, key="data_seed", help=t("data.seed_help"))
-    share = right.number_input(t("data.share"), 0, 90, 0, key="data_share", help=t("data.share_help"))
+    seed = middle.number_input(
+        t("data.seed"), 0, 2**31 - 1, 7, key=f"data_seed_{mark}", help=t("data.seed_help"), persist_state="session"
+    )
+    share = right.number_input(
+        t("data.share"), 0, 90, 0, key=f"data_share_{mark}", help=t("data.share_help"), persist_state="session"
+    )
     return label, seed, share / 100

@@ -3,7 +3,6 @@
 import datetime
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,6 +11,7 @@ import streamlit as st
 from core import jobs, queue
 from core.settings import settings
 from core.training import portable, runs
+from core.training.data import datasets
 from core.ui import components
 from core.ui.i18n import show_error, t
 from core.ui.training.run_monitor_view import steps
@@ -74,7 +74,8 @@ def table(current: Sequence[str]) -> None:
 def matches(run: runs.Run, words: str, statuses: Sequence[str]) -> bool:
     """Whether a run has one of the statuses (none: any) and every word somewhere in what is said of it."""
     config = run["config"]
-    parts = [run["id"], run["name"], *run["tags"], run["notes"], config["model"], config["dataset"], config["method"]]
+    parts = [run["id"], run["name"], *run["tags"], run["notes"], config["model"], config["method"]]
+    parts += [config["dataset"], datasets.called(config["dataset"])]
     said = " ".join(map(str, parts)).casefold()
     return (not statuses or run["status"] in statuses) and all(word in said for word in words.casefold().split())
 
@@ -125,7 +126,7 @@ def _row(run: runs.Run) -> dict[str, Any]:
         t("finetune.cells.train"): run.get("train_loss"),
         t("finetune.cells.eval"): run.get("eval_loss"),
         t("fields.model.label"): config["model"],
-        t("fields.dataset.label"): Path(config["dataset"]).name,
+        t("fields.dataset.label"): datasets.called(config["dataset"]),
         t("fields.method.label"): config["method"],
         t("runs.columns.tags"): run["tags"],
         t("runs.columns.when"): datetime.datetime.fromtimestamp(began) if began else None,

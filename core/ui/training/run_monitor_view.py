@@ -2,7 +2,6 @@
 
 import html
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,6 +11,7 @@ from core import jobs
 from core.charts import run_charts
 from core.charts.run_charts import Line
 from core.training import curves, runs, samples
+from core.training.data import datasets
 from core.ui import components, theme
 from core.ui.i18n import seconds, t
 
@@ -61,7 +61,7 @@ def _state(run: dict[str, Any]) -> None:
     status, config = run["status"], run["config"]
     with st.container(horizontal=True, vertical_alignment="center"):
         components.status_badge(status)
-        about = f"{config['model']} · {Path(config['dataset']).name} · {config['method']}"
+        about = f"{config['model']} · {datasets.called(config['dataset'])} · {config['method']}"
         st.caption(components.plain(about) + f"  \n{_in_words(run)}")
     if status in jobs.LIVE:
         components.progress(run, run.get("step", 0), run.get("steps", 0))
