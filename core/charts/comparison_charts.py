@@ -176,15 +176,17 @@ def scatter(
         }
         for effect, mine in placed.items()
     ]
-    layout = frame(labels, 520)
+    across = _folded(labels["a"])
+    more = across.count("<br>")
+    layout = frame(labels, 520 + 18 * more)
     layout["hovermode"] = "closest"
     ends = {"x0": span[0], "y0": span[0], "x1": span[1], "y1": span[1]}
     layout["shapes"] = [{"type": "line", **ends, "line": {"color": ink, "dash": "dash", "width": 1}}]
     margin = 0.05 * (span[1] - span[0])
     axis = {"range": [span[0] - margin, span[1] + margin], "gridcolor": GRID, "zeroline": False, "fixedrange": True}
-    layout["xaxis"] = {**axis, "title": {"text": labels["a"]}}
+    layout["xaxis"] = {**axis, "title": {"text": across}}
     layout["yaxis"] = {**axis, "title": {"text": labels["b"].replace(" · ", "<br>")}, "automargin": True}
-    layout["legend"]["y"] = -0.2
+    layout["legend"]["y"] = -0.2 - 0.06 * more
     return {"data": traces, "layout": layout}
 
 

@@ -84,6 +84,9 @@ def test_names_of_a_difference_go_on_in_another_line_and_every_difference_gets_t
     long, taller = drawn("微调，有知识库 · resume-extraction@50 · a-strategy-of-my-own")
     assert long == "微调，有知识库 · resume-extraction@50<br>a-strategy-of-my-own<br><i>against Base</i>"
     assert taller - height >= 2 * 18
+    names = {**LABELS, "a": "Fine-tuned + knowledge base · resume-extraction · few-shot"}
+    layout = comparison_charts.scatter([], names, dict.fromkeys(("helped", "hurt", "unchanged"), ""), "", (0.0, 1.0))
+    assert layout["layout"]["xaxis"]["title"]["text"] == names["a"].replace(" · ", "<br>", 1)
 
 
 def test_a_whisker_can_be_seen_on_the_bar_it_lies_on_in_the_light_and_in_the_dark() -> None:
