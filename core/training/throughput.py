@@ -94,7 +94,8 @@ def work(config: TrainConfig) -> float:
 def seconds(config: TrainConfig, rows: Rows) -> float:
     """Time of the whole run without loading and measuring; 0 when nothing is known of this machine yet."""
     speed = known(config)
-    tokens = steps(config, rows) * config.batch_size * config.accumulation * rows.mean
+    a_step = min(config.batch_size * config.accumulation, rows.count)  # a step does not reach beyond its epoch
+    tokens = steps(config, rows) * a_step * rows.mean
     return tokens * work(config) / speed if speed else 0.0
 
 

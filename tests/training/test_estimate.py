@@ -232,6 +232,7 @@ def test_steps_and_time_follow_what_this_machine_has_done(config: TrainConfig) -
     # 50 steps of 2 rows of 32 tokens each, at the 200 tokens a second of the run in the middle
     assert throughput.seconds(config, ROWS) == pytest.approx(50 * 2 * 32 / 200)
     assert throughput.seconds(changed(config, checkpointing=True), ROWS) > 16.0
+    assert throughput.seconds(changed(config, batch_size=512, max_steps=7), ROWS) == pytest.approx(7 * 100 * 32 / 200)
 
 
 def test_a_machine_without_runs_is_timed(config: TrainConfig) -> None:
