@@ -41,6 +41,12 @@ def answer(*words: str) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.parametrize("command", ["build", "add"])
+def test_an_empty_path_is_not_the_folder_one_stands_in(command: str) -> None:
+    with pytest.raises(UserError, match="path is empty"):
+        CliRunner().invoke(cli.app, ["kb", command, "x", ""], catch_exceptions=False)
+
+
 def test_a_folder_with_broken_files_is_indexed_with_a_line_for_each(folder: Path) -> None:
     report = answer("build", "库", str(folder))
     assert (report["documents"], report["chunks"], report["added"]) == (1, 1, ["a.md"])

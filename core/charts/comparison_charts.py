@@ -9,15 +9,13 @@ from html import escape
 from math import cos, sin, sqrt
 from typing import Any
 
-from core.charts.frame import GRID, frame, lying_bars, whiskers
+from core.charts.frame import GRID, UNDER_WHISKERS, frame, lying_bars, paler, whiskers
 
 MUTED = "#808894"
 """Of points that say nothing for or against: 3:1 on both backgrounds."""
 PATTERNS = ("", "/", ".", "x", "+")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star")
 SHADES = (1.0, 0.45, 0.15)
-_UNDER_WHISKERS = 0.6
-"""Strength of a bar's colour: on a full one the whisker would be lost, in the dark more than anywhere."""
 _LINE_HEIGHT = 66  # pixels of a contrast with its two lines of text
 _MORE_TEXT = 26  # pixels for each further line of it
 _HOVER = 80  # characters
@@ -44,7 +42,7 @@ def looks(arms: Arms, colors: Sequence[str], strength: float = 1.0) -> list[dict
         rank = adapters.index(arm["adapter"]) if arm["adapter"] else 0
         found.append(
             {
-                "color": _paler(color, strength * SHADES[min(rank, len(SHADES) - 1)]),
+                "color": paler(color, strength * SHADES[min(rank, len(SHADES) - 1)]),
                 "line": color,
                 "pattern": PATTERNS[how % len(PATTERNS)],
                 "symbol": SYMBOLS[how % len(SYMBOLS)],
@@ -64,10 +62,10 @@ def overview(arms: Arms, metrics: Labels, colors: Sequence[str], labels: Labels,
     """
     metrics = {name: label for name, label in metrics.items() if any(name in arm["scores"] for arm in arms)}
     traces = []
-    for arm, look in zip(arms, looks(arms, colors, _UNDER_WHISKERS), strict=True):
+    for arm, look in zip(arms, looks(arms, colors, UNDER_WHISKERS), strict=True):
         there = {label: arm["scores"][name] for name, label in metrics.items() if name in arm["scores"]}
         scores = list(there.values())
-        pattern = {"shape": look["pattern"], "fgcolor": look["line"], "bgcolor": _paler(look["line"], 0.12)}
+        pattern = {"shape": look["pattern"], "fgcolor": look["line"], "bgcolor": paler(look["line"], 0.12)}
         traces.append(
             {
                 "type": "bar",
@@ -249,7 +247,7 @@ def confusion(
         "z": [list(row) for row in counts],
         "x": list(classes),
         "y": list(classes[: len(counts)]),
-        "colorscale": [[0, _paler(color, 0.04)], [1, _paler(color, 0.55)]],
+        "colorscale": [[0, paler(color, 0.04)], [1, paler(color, 0.55)]],
         "showscale": False,
         "xgap": 2,
         "ygap": 2,
@@ -263,12 +261,6 @@ def confusion(
     layout["xaxis"] = {**axis, "title": {"text": labels["answered"]}}
     layout["yaxis"] = {**axis, "title": {"text": labels["right"]}, "autorange": "reversed"}
     return {"data": [trace], "layout": layout}
-
-
-def _paler(color: str, share: float) -> str:
-    """A colour with so much of its strength, as what lies behind it shows through."""
-    red, green, blue = (int(color[place : place + 2], 16) for place in (1, 3, 5))
-    return color if share == 1 else f"rgba({red},{green},{blue},{share})"
 
 
 def _excerpt(said: str) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 GRID = "rgba(128,128,128,0.22)"
+UNDER_WHISKERS = 0.6
+"""Strength of a bar's colour: on a full one the whisker would be lost, in the dark more than anywhere."""
 
 
 def frame(labels: Mapping[str, str], height: int) -> dict[str, Any]:
@@ -29,6 +31,12 @@ def frame(labels: Mapping[str, str], height: int) -> dict[str, Any]:
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
     }
+
+
+def paler(color: str, share: float) -> str:
+    """A colour with so much of its strength, as what lies behind it shows through."""
+    red, green, blue = (int(color[place : place + 2], 16) for place in (1, 3, 5))
+    return color if share == 1 else f"rgba({red},{green},{blue},{share})"
 
 
 def whiskers(found: Sequence[Mapping[str, Any]], name: str, ink: str) -> dict[str, Any]:

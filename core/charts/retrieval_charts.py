@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from core.charts.frame import GRID, figure_of, lying_bars, whiskers
+from core.charts.frame import GRID, UNDER_WHISKERS, figure_of, lying_bars, paler, whiskers
 
 
 def evidence(
@@ -112,7 +112,7 @@ def stage_scores(
             y=shown,
             x=[score["mean"] for score in found],
             name=labels[stage],
-            marker={"color": color, "cornerradius": 4},
+            marker={"color": paler(color, UNDER_WHISKERS), "line": {"color": color, "width": 1.4}, "cornerradius": 4},
             error_x=whiskers(found, "mean", ink),
             customdata=[[score["low"], score["high"]] for score in found],
             hovertemplate="%{x:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]",

@@ -65,13 +65,13 @@ def compare(
         if kept is None:
             experiments.resume(experiment_id)
     else:
-        if not set(rag.split(",")) <= _SWITCHES.keys():
+        if not set(_words(rag)) <= _SWITCHES.keys():
             raise UserError("--rag {rag} is not known.", "Use off, on, or off,on.", rag=rag)
-        uses = [_SWITCHES[word] for word in rag.split(",")]
+        uses = [_SWITCHES[word] for word in _words(rag)]
         how: dict[str, Any] = {"limit": limit, "top_k": top_k, "model": model, "seed": seed}
         how |= {"temperature": temperature, "top_p": top_p, "repeats": repeats, "forgetting": forgetting}
         how |= {"tokenizer": tokens} if tokens else {}
-        plan = Plan(dataset, models.split(","), kb, uses, strategy.split(","), **how)
+        plan = Plan(dataset, _words(models), kb, uses, _words(strategy), **how)
         experiment_id = experiments.start(plan, count)
     note(f"Experiment {experiment_id}")
     if kept is None:
@@ -80,6 +80,10 @@ def compare(
     if out:
         export.write(out, experiment, report)
     show(report, as_json, lambda: _text(report))
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",")]
 
 
 def _wait(experiment_id: str) -> None:

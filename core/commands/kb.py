@@ -22,13 +22,21 @@ Size = Annotated[int, typer.Option(min=0, help="Longest chunk, in tokens; 0: as 
 Overlap = Annotated[int, typer.Option(min=0, help="Tokens that a chunk repeats of the one before; with --size.")]
 
 
+def _path(text: str) -> Path:
+    """An empty word is a script's empty variable: as a path it would be the folder one stands in."""
+    if not text.strip():
+        raise UserError("A path is empty.", "Name a file or folder; “.” is the folder you stand in.")
+    return Path(text)
+
+
+Paths = Annotated[list[Path], typer.Argument(parser=_path)]
 Embedder = Annotated[str, typer.Option(help="Embedding model of the catalog; empty: the default, or the base's own.")]
 
 
 @app.command("build")
 def kb_build(
     name: str,
-    paths: list[Path],
+    paths: Paths,
     size: Size = 0,
     overlap: Overlap = 0,
     embedder: Embedder = "",
@@ -41,7 +49,7 @@ def kb_build(
 
 
 @app.command("add")
-def kb_add(name: str, paths: list[Path], embedder: Embedder = "", as_json: Json = False) -> None:
+def kb_add(name: str, paths: Paths, embedder: Embedder = "", as_json: Json = False) -> None:
     """The same, keeping the other documents; one of the same name is replaced."""
     from core.rag import knowledge
 
