@@ -45,7 +45,7 @@ def test_an_exception_is_our_fault_and_the_log_has_it(workers: Jobs) -> None:
     state = jobs.wait(folder)
     assert state["status"] == jobs.FAILED
     assert sentence(state["error"]) == (
-        "This is our fault, not yours: ValueError: a {brace} and nothing else The log has the details."
+        "This is our fault, not yours: ValueError: a {brace} and nothing else. The log has the details."
     )
     assert "Traceback" in files.tail(folder / "log.txt", 40)
 

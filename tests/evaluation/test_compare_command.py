@@ -73,6 +73,7 @@ def test_a_worker_that_is_killed_is_told_with_the_way_on(
         return 0
 
     monkeypatch.setattr(jobs, "launch", killed)
+    monkeypatch.setattr(jobs, "LAUNCHING", 0.0)
     result = CliRunner().invoke(cli.app, ["compare", "--dataset", str(training.dataset_file(tmp_path)), "--limit", "1"])
     assert result.exit_code == 1
     assert "The worker process ended without a word" in result.stderr and "fault" not in result.stderr

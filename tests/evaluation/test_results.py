@@ -166,7 +166,7 @@ def test_the_report_is_whole_and_nothing_in_it_is_live(experiment: dict[str, Any
         assert words in body
     figures = [json.loads(found) for found in re.findall(r'type="application/json">(.*?)</script>', made_page)]
     assert [len(figure["data"]) for figure in figures] == [4, 4, 4, 4, 1, 1, 3, 3]
-    assert figures[0]["data"][3]["marker"]["color"] == "#0F766E"
+    assert figures[0]["data"][3]["marker"]["line"]["color"] == "#0F766E"
     cells = {one: [i18n.table(one)["arms"][cell] for cell in ARMS] for one in ("zh", "en")}
     for shown, language in zip(figures[:2], ("zh", "en"), strict=True):
         assert [trace["name"] for trace in shown["data"]] == cells[language], "arms are called as on screen"

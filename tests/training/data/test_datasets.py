@@ -129,7 +129,9 @@ def test_an_unknown_data_set_names_the_known_ones(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [".", ".."])
-def test_where_one_stands_is_no_name_of_a_set(name: str) -> None:
+def test_where_one_stands_is_no_name_of_a_set(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "b")
     with pytest.raises(UserError, match="no data files"):
         datasets.load(name)
 
