@@ -190,3 +190,4 @@ def train(
 
 
 app.command()(compare.compare)
+app.command()(compare.comparisons)

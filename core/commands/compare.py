@@ -82,6 +82,31 @@ def compare(
     show(report, as_json, lambda: _text(report))
 
 
+def comparisons(
+    stop: Annotated[
+        str | None, typer.Option(help="End this experiment after its batch; what is answered stays.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The experiments there are, the newest first, with status and how far they are."""
+    from core.evaluation import experiments
+
+    if stop is not None:
+        experiments.stop(stop)
+    rows = [
+        {
+            "id": one["id"],
+            "status": one["status"],
+            "answers": f"{one.get('done') or 0}/{one.get('total') or '?'}",
+            "dataset": one["dataset"],
+            "model": one["model"],
+            "kb": one["kb"],
+        }
+        for one in experiments.listing()
+    ]
+    show({"experiments": rows}, as_json, lambda: table(rows, ["id", "status", "answers", "dataset", "model", "kb"]))
+
+
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",")]
 

@@ -115,6 +115,7 @@ class Turn:
             self._answer()
         except BaseException as error:
             self.error = error
+            self._entry["error"] = error.as_dict() if isinstance(error, UserError) else {}
             if not isinstance(error, UserError):
                 logging.getLogger("yuan").exception("Answering failed")
         finally:

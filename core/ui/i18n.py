@@ -61,8 +61,13 @@ def in_words(error: dict[str, Any]) -> str:
 
 def show_error(error: BaseException) -> None:
     """A person's mistake in words with what to do; anything else as our fault, its traceback in the log alone."""
-    if isinstance(error, UserError):
-        st.error(in_words(error.as_dict()), icon=":material/error:")
+    show_kept_error(error.as_dict() if isinstance(error, UserError) else {})
+
+
+def show_kept_error(error: dict[str, Any]) -> None:
+    """The same for an error kept as a dictionary; an empty one is our fault."""
+    if error:
+        st.error(in_words(error), icon=":material/error:")
     else:
         st.error(t("common.our_fault"), icon=":material/bug_report:")
 

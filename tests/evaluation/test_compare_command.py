@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from core import cli, files, jobs
+from core.errors import UserError
 from core.evaluation import experiments
 from core.models.cards import ModelCard
 from core.rag import knowledge
@@ -77,7 +78,12 @@ def test_a_worker_that_is_killed_is_told_with_the_way_on(
     result = CliRunner().invoke(cli.app, ["compare", "--dataset", str(training.dataset_file(tmp_path)), "--limit", "1"])
     assert result.exit_code == 1
     assert "The worker process ended without a word" in result.stderr and "fault" not in result.stderr
-    assert f"compare --resume {experiments.listing()[0]['id']}" in result.stderr
+    [experiment] = experiments.listing()
+    assert f"compare --resume {experiment['id']}" in result.stderr
+    [listed] = quick("comparisons")["experiments"]
+    assert (listed["id"], listed["status"], listed["model"]) == (experiment["id"], "interrupted", "tiny")
+    with pytest.raises(UserError, match="not running"):
+        CliRunner().invoke(cli.app, ["comparisons", "--stop", experiment["id"]], catch_exceptions=False)
 
 
 def text(*words: str, folder: Path) -> str:

@@ -153,7 +153,8 @@ def test_an_error_is_kept_for_the_page_and_the_question_on_disk(engine: Engine, 
     chat = chats.new()
     turn = done(turns.start(engine, chat, question(retrieve=retrieve)))
     assert turn.error is error
-    assert chats.load(chat["id"])["turns"] == [{**chat["turns"][0], "answers": []}]
+    told = error.as_dict() if isinstance(error, UserError) else {}
+    assert chats.load(chat["id"])["turns"] == [{**chat["turns"][0], "answers": [], "error": told}]
     done(turns.start(engine, chat, question()))
     assert len(chats.load(chat["id"])["turns"][1]["answers"]) == 1
 

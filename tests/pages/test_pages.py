@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import files, jobs
+from core.errors import UserError
 from core.generation import chats
 from core.models import cards
 from core.models.cards import ModelCard
@@ -348,6 +349,19 @@ def test_a_turn_is_found_again_while_it_is_answered(tiny_card: ModelCard) -> Non
     eventually(lambda: turns.live(chat["id"]) is None)
     app = opened("chat", chat=chat["id"])
     assert any("tokens/s" in element.body for element in app.get("html"))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(UserError("It is {what}.", "Ask less.", what="too long"), "It is too long. Ask less."), (None, "our side")],
+)
+def test_why_a_question_was_not_answered_is_still_said_after_a_refresh(error: UserError | None, said: str) -> None:
+    chat = chats.new()
+    told = error.as_dict() if error else {}
+    chat["turns"] = [{"question": "Why?", "asked": 0.0, "kb": "", "answers": [], "error": told}]
+    chats.save(chat)
+    [shown] = opened("chat", chat=chat["id"]).error
+    assert said in shown.value
 
 
 def test_a_title_is_shown_as_it_is_and_loads_nothing() -> None:

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import jobs
 from core.charts import data_charts
+from core.errors import UserError
 from core.models import memory
 from core.models.cards import ModelCard
 from core.rag import embedding
@@ -155,6 +156,12 @@ def test_only_models_that_can_learn_the_rows_are_offered() -> None:
     assert "bert-base-chinese" in new_run_view.models_for(labels, "label")
     assert not set(new_run_view.models_for(labels, "label")) & set(new_run_view.models_for(chats, "chat"))
     assert "t5-small" in new_run_view.models_for(chats, "chat")
+
+
+def test_a_file_that_names_a_model_which_is_not_there_is_not_filled_in_with_another() -> None:
+    assert new_run_view.filling(config.make({"dataset": "sentiment-en", "model": "t5-small"}))["model"] == "t5-small"
+    with pytest.raises(UserError, match="nope"):
+        new_run_view.filling(config.make({"dataset": "sentiment-en", "model": "nope"}))
 
 
 def test_broken_rows_are_named_left_out_and_the_rest_is_kept(tiny_card: ModelCard, tmp_path: Path) -> None:

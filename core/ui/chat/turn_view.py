@@ -11,7 +11,7 @@ from core.generation.templates import ZERO_SHOT
 from core.generation.turns import Turn
 from core.models import adapters, cards
 from core.ui import bench, components
-from core.ui.i18n import language, seconds, t
+from core.ui.i18n import language, seconds, show_kept_error, t
 
 REDRAW = 0.05  # seconds between two looks at a growing answer
 ABREAST = 4  # most columns on a line
@@ -96,6 +96,8 @@ def kept_turn(turn: dict[str, Any], key: str, judge: Callable[[str], None] | Non
     """
     question(turn["question"])
     searched(turn)
+    if "error" in turn:
+        show_kept_error(turn["error"])
     if not turn["answers"]:
         st.caption(t("chat.unanswered"))
         return
@@ -164,8 +166,6 @@ def watch(turn: Turn, key: str) -> None:
                     line.html(f'<div class="figures">{figures(answer)}</div>')
             else:
                 text.html(f'<div class="waiting">{_waiting(turn)}</div>')
-    if turn.error:
-        st.session_state["chat_error"] = turn.error
     st.rerun()
 
 

@@ -55,10 +55,15 @@ def ready() -> None:
 
 
 def filling(config: TrainConfig) -> dict[str, Any]:
-    """A config's values, its base model named where it leaves that open."""
+    """A config's values, its base model named where it leaves that open.
+
+    Raises:
+        UserError: the catalog has no model of its name.
+    """
     labels = _kind(config.dataset) == "label"
     default = store.default_embedder() if labels else store.default_generator()
-    return config.model_copy(update={"model": config.model or default.name}).model_dump()
+    model = cards.card(config.model) if config.model else default
+    return config.model_copy(update={"model": model.name}).model_dump()
 
 
 def small(config: TrainConfig) -> dict[str, Any]:
