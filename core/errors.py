@@ -3,7 +3,7 @@
 from string import Formatter
 from typing import Any
 
-_ENDS = tuple(".!?…。！？")
+_ENDS = tuple(".!?…。！？”")
 
 
 class UserError(Exception):
@@ -31,7 +31,7 @@ class UserError(Exception):
         return fill(self.hint_template, self.values)
 
     def __str__(self) -> str:
-        return _joined(self.message, self.hint)
+        return joined(self.message, self.hint)
 
     def as_dict(self) -> dict[str, Any]:
         """For a state file; ``UserError(**error_dict)`` is not needed to show it, ``fill`` is."""
@@ -58,9 +58,11 @@ def sentence(error: dict[str, Any] | None) -> str:
     """An error kept in a state file, as English text."""
     if not error:
         return ""
-    return _joined(*(fill(error[part], error["values"]) for part in ("message", "hint")))
+    return joined(*(fill(error[part], error["values"]) for part in ("message", "hint")))
 
 
-def _joined(message: str, hint: str) -> str:
-    """Two sentences; a message may end with words of a library, which have no full stop."""
-    return message if not hint else f"{message}{'' if message.endswith(_ENDS) else '.'} {hint}"
+def joined(message: str, hint: str, stop: str = ".") -> str:
+    """Two sentences, either of which may be missing; a message may end with a library's words, without a ``stop``."""
+    if not message or not hint:
+        return message or hint
+    return f"{message}{'' if message.endswith(_ENDS) else stop} {hint}"

@@ -37,8 +37,6 @@ if how and asked.text.strip():
             view.costs(asked, how, view.read(asked, how))
     except UserError as error:
         show_error(error)
-if failed := st.session_state.pop("chat_error", None):
-    show_error(failed)
 answers = st.container()  # filled last: watching answers grow holds the script up
 
 st.subheader(t("prompts.templates"))

@@ -50,9 +50,10 @@ def data_check(
     tokenizer = _tokenizer(model)
     found: dict[str, Any] = {}
     for source in sources:
-        inspected = _inspect(source, layout, column, tokenizer=tokenizer, max_length=max_length)
-        for name, inspection in inspected.items():  # files of one name in several folders are told by their folder
-            found[str(Path(source) / name if Path(source).is_dir() else source) if name in found else name] = inspection
+        where = Path(source)
+        for name, inspection in _inspect(source, layout, column, tokenizer=tokenizer, max_length=max_length).items():
+            path = str(where / name if where.is_dir() else where)  # tells files of one name in several folders apart
+            found[path if name in found else name] = inspection
     lines = [(name, problem) for name, each in found.items() for problem in each.report.problems]
     if report:
         files.write_text(report, _as_csv(lines))

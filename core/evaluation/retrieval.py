@@ -103,7 +103,7 @@ def measure(
     )
     for number, row in enumerate(rows, 1):
         found = retrieval.retrieve(name, row.question, max([DEPTH, *top_k]), chosen)
-        if number == 1:
+        if number == 1:  # by now a base that was never asked is indexed
             _check_sources(name, rows)
         measured.reranker = found.reranker
         measured.seconds.append(found.seconds.get("total", 0.0))

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.errors import UserError, fill
+from core.errors import UserError, fill, joined
 from core.settings import ROOT, settings
 
 LANGUAGES = {"zh": "中文", "en": "English"}
@@ -53,10 +53,7 @@ def translate(error: dict[str, Any]) -> tuple[str, str]:
 
 def in_words(error: dict[str, Any]) -> str:
     """What happened and what to do, of an error kept as a dictionary; another's words at its end are closed."""
-    message, hint = translate(error)
-    if hint and message[-1:] not in ".!?…。！？”":
-        message += "。" if language() == "zh" else "."
-    return f"{message} {hint}".strip()
+    return joined(*translate(error), "。" if language() == "zh" else ".")
 
 
 def show_error(error: BaseException) -> None:
