@@ -80,7 +80,8 @@ h1 { padding-bottom: .1rem !important; }
 .cells { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.2rem, 1fr)); gap: .7rem .9rem;
   align-items: end; font-size: .82rem; }
 .cells.wide { grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
-.cells b { display: block; white-space: nowrap; font-size: 1.2rem; font-weight: 500; font-variant-numeric: tabular-nums; }
+.cells b { display: block; white-space: nowrap; font-size: 1.2rem; font-weight: 500;
+  font-variant-numeric: tabular-nums; }
 .said { height: 21rem; overflow-y: auto; font-size: .86rem; line-height: 1.5; overflow-wrap: anywhere;
   border: 1px solid color-mix(in srgb, currentColor 16%, transparent); border-radius: 10px; padding: .6rem .75rem; }
 .said > b { display: block; white-space: pre-wrap; max-height: 6.5rem; overflow-y: auto; }
